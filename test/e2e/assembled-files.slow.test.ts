@@ -54,7 +54,7 @@ const treeOf = (root: string): [string, unknown][] =>
   Object.entries(pictureOf(root)).filter(([name]) => name !== '' && !name.startsWith('.cairn'));
 
 describe.each(DIRECTIONS)('a %s that assembles files', (direction) => {
-  test('brings a mirror of a tree with many small files, and keeps the older versions with --backup-dir', async () => {
+  test(`a ${direction} that assembles files of a mirror with many small files keeps the older versions with --backup-dir`, async () => {
     const { server, source, destination, run, moved } = await openTrees(direction);
     for (const name of ['a', 'm/b', 'z']) writeRandomFile(path.join(source, name), 3 * MIB);
     for (let index = 0; index < 2000; index += 1) {
@@ -86,7 +86,7 @@ describe.each(DIRECTIONS)('a %s that assembles files', (direction) => {
     expect((await run('--delete')).last).toMatchObject({ exitCode: 0, changed: 0, [moved]: 0 });
   });
 
-  test('keeps holes with --sparse, those that were copied and those that are new', async () => {
+  test(`a ${direction} that assembles a file keeps its holes with --sparse, the copied and the new ones`, async () => {
     const { source, destination, run, moved } = await openTrees(direction);
     const [from, to] = [path.join(source, 'image'), path.join(destination, 'image')];
     writeRandomFile(from, 2 * MIB);
@@ -102,7 +102,7 @@ describe.each(DIRECTIONS)('a %s that assembles files', (direction) => {
     expect(statSync(to).blocks).toBeLessThan((4 * MIB) / 512);
   });
 
-  test('does nothing in a dry run, and names the file', async () => {
+  test(`a ${direction} with --dry-run assembles no file, and names the one that has changed`, async () => {
     const { source, destination, run } = await openTrees(direction);
     writeRandomFile(path.join(source, 'file'), 2 * MIB);
     expect(await run()).toMatchObject({ exitCode: 0 });
@@ -116,7 +116,7 @@ describe.each(DIRECTIONS)('a %s that assembles files', (direction) => {
   });
 
   test.skipIf(!canKeepMetadata)(
-    'keeps everything with --archive, also of hard links (needs root, rsync, and a file system with attributes)',
+    `a ${direction} that assembles files keeps all of --archive, also of hard links (needs root, rsync and attributes)`,
     async () => {
       const { source, destination, run } = await openTrees(direction, ['--allow-owners']);
       writeMetadataTree(source);
@@ -131,7 +131,7 @@ describe.each(DIRECTIONS)('a %s that assembles files', (direction) => {
     },
   );
 
-  test('costs at most 1.05 times the bytes when client and server are killed five times', async () => {
+  test(`a ${direction} that assembles a file carries at most 1.05 times its new bytes through five kills of client and server`, async () => {
     const { server, source, destination, environment, wordsOf } = await openTrees(direction);
     const [from, to] = [path.join(source, 'file'), path.join(destination, 'file')];
     writeRandomFile(from, 64 * MIB);
@@ -197,7 +197,7 @@ describe.skipIf(!canTrace)('a pull that is killed when it has assembled its file
     return { ...trees, from, to };
   }
 
-  test('is finished by the next run, which does not need the server', async () => {
+  test('a pull that was killed when it had assembled its file is finished by the next run without the server', async () => {
     const { server, run, from, to } = await openKilled();
     await server.kill();
     const done = await run();
@@ -206,7 +206,7 @@ describe.skipIf(!canTrace)('a pull that is killed when it has assembled its file
     expect(readFileSync(to).equals(readFileSync(from))).toBe(true);
   });
 
-  test('is compared again by the next run where the older version has changed meanwhile', async () => {
+  test('a pull that was killed when it had assembled its file is compared again where the older version has changed', async () => {
     const { run, from, to } = await openKilled();
     patch(to, 2 * MIB, 'a change at the destination');
     const done = await run();

@@ -60,8 +60,8 @@ describe('usage', () => {
   });
 });
 
-describe('the server that is asked', () => {
-  test('that is not there: the client waits for --retry-for, then exits with 5', async () => {
+describe('servers that do not serve', () => {
+  test('a client waits for a server that is not there for --retry-for, then exits with 5', async () => {
     const { file, environment } = await scene();
     const port = await freePort();
     const result = await cairn(
@@ -72,7 +72,7 @@ describe('the server that is asked', () => {
     expect(result.stderr).toContain(`127.0.0.1:${port}`);
   });
 
-  test('a web server that is not a cairn server is named as such', async () => {
+  test('a client exits with 2 at a web server that is not a cairn server', async () => {
     const { file, environment } = await scene();
     const other = createServer((_, response) => response.end('hello'));
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
@@ -83,7 +83,7 @@ describe('the server that is asked', () => {
     expect(result.stderr).toContain('cairn');
   });
 
-  test('a redirect is refused, and the token does not follow it', async () => {
+  test('a client refuses a redirect, and its token does not follow it', async () => {
     const { file, environment } = await scene();
     const seen: string[] = [];
     const thief = createServer((request, response) => {
@@ -106,7 +106,7 @@ describe('the server that is asked', () => {
     expect(seen).toEqual([]);
   });
 
-  test('a protocol of another major version is refused by name', async () => {
+  test('a client refuses a protocol of another major version by name', async () => {
     const { file, environment } = await scene();
     const other = createServer((request, response) => {
       response.setHeader('link', '</.cairn/v1/>; rel="urn:cairn:protocol"');
@@ -122,7 +122,7 @@ describe('the server that is asked', () => {
     expect(result.stderr).toContain('version');
   });
 
-  test('a wrong token exits with 6 and says where tokens come from', async () => {
+  test('a client with a wrong token exits with 6 and says where tokens come from', async () => {
     const { server, file, environment } = await scene();
     const result = await cairn(['push', file, `${server.url}/x`], { ...environment, token: 'wrong' });
     expect(result.exitCode).toBe(6);
@@ -132,7 +132,7 @@ describe('the server that is asked', () => {
 
 describe('targets', () => {
   test.each(['/a/%2e%2e/%2e%2e/etc/x', '/a%2fb', '/a%00b', '/.cairn/token', '/a/.cairn/x', '/a//b'])(
-    'a target of %s is refused',
+    'a push refuses the target %s',
     async (target) => {
       const { server, root, file, environment } = await scene();
       const result = await cairn(['push', file, `${server.url}${target}`], environment);
@@ -141,7 +141,7 @@ describe('targets', () => {
     },
   );
 
-  test('a symlink in the target is not followed out of the root', async () => {
+  test('a push does not follow a symlink in its target out of the root', async () => {
     const { server, root, file, environment } = await scene();
     const outside = temporaryDirectory();
     symlinkSync(outside, path.join(root, 'out'));
@@ -151,7 +151,7 @@ describe('targets', () => {
     expect(readdirSync(outside)).toEqual([]);
   });
 
-  test('a symlink in the destination of a pull is not followed out of it', async () => {
+  test('a pull does not follow a symlink in its destination out of it', async () => {
     const { server, source, environment } = await scene();
     mkdirSync(path.join(source, 'sub'));
     writeFileSync(path.join(source, 'sub/inner'), 'x');
@@ -166,7 +166,7 @@ describe('targets', () => {
     expect(readFileSync(path.join(destination, 'file'), 'utf8')).toBe('content');
   });
 
-  test('a full directory in the place of a file, and a file in the place of a target, are named', async () => {
+  test('a push names a full directory in the place of a file, and a file in the place of its target', async () => {
     const { server, root, source, file, environment } = await scene();
     mkdirSync(path.join(root, 'directory/file/mine'), { recursive: true });
     writeFileSync(path.join(root, 'plain'), '');
@@ -182,7 +182,7 @@ describe('targets', () => {
     expect(existsSync(path.join(root, 'directory/file/mine'))).toBe(true);
   });
 
-  test('a missing file cannot be pulled', async () => {
+  test('a pull of a missing file exits with 4', async () => {
     const { server, environment } = await scene();
     const result = await cairn(
       ['pull', `${server.url}/nothing`, path.join(temporaryDirectory(), 'x')],
@@ -194,14 +194,14 @@ describe('targets', () => {
 });
 
 describe('sources', () => {
-  test('a source that is missing exits with 4', async () => {
+  test('a push of a missing source exits with 4', async () => {
     const { server, environment } = await scene();
     const result = await cairn(['push', '/no/such/source', `${server.url}/x`], environment);
     expect(result.exitCode).toBe(4);
     expect(result.stderr).toContain('/no/such/source');
   });
 
-  test('names that are not UTF-8, and entries that are no files, are named, and the rest arrives', async () => {
+  test('a push names names that are not UTF-8 and entries that are no files, and the rest arrives', async () => {
     const { server, root, source, environment } = await scene();
     writeFileSync(Buffer.concat([Buffer.from(`${source}/bad`), Buffer.from([0xff, 0xfe])]), 'x');
     spawnSync('mkfifo', [path.join(source, 'fifo')]);
@@ -217,7 +217,7 @@ describe('sources', () => {
   });
 
   test.skipIf(obeyingPermissions === undefined)(
-    'a file that cannot be read is named, and the rest arrives (root needs setpriv for it)',
+    'a push names a file that cannot be read, and the rest arrives (root needs setpriv for it)',
     async () => {
       const { server, root, source, environment } = await scene();
       const secret = path.join(source, 'unreadable');
@@ -238,7 +238,7 @@ describe('sources', () => {
     },
   );
 
-  test('cairn never carries a .cairn directory of a source silently', async () => {
+  test('a push names a .cairn directory of its source, which it does not carry', async () => {
     const { server, source, environment } = await scene();
     mkdirSync(path.join(source, 'sub/.cairn'), { recursive: true });
     writeFileSync(path.join(source, 'sub/.cairn/token'), 'secret');
@@ -248,9 +248,9 @@ describe('sources', () => {
   });
 });
 
-describe('disks', () => {
+describe('full disks', () => {
   test.skipIf(!canMount)(
-    'a full disk of the server ends with 9, and goes on once there is room (needs root)',
+    'a push to a server with a full disk exits with 9, and goes on once there is room (needs root)',
     async () => {
       const root = temporaryDirectory();
       mountTmpfs(root, 8 * MIB);
@@ -269,7 +269,7 @@ describe('disks', () => {
   );
 
   test.skipIf(!canMount)(
-    'a full disk of the client ends with 9, and goes on once there is room (needs root)',
+    'a pull to a full disk exits with 9, and goes on once there is room (needs root)',
     async () => {
       const { server, root, environment } = await scene();
       writeRandomFile(path.join(root, 'large'), 16 * MIB);
@@ -293,8 +293,8 @@ describe('disks', () => {
   );
 });
 
-describe('serve', () => {
-  test('a port that is taken, a root that is missing and a root that is a file are clear start-up errors', async () => {
+describe('starts of a server', () => {
+  test('cairn serve names a port that is in use, a root that is missing and a root that is a file', async () => {
     const { server, file } = await scene();
     const environment = { stateHome: temporaryDirectory() };
     const root = temporaryDirectory();
@@ -308,7 +308,7 @@ describe('serve', () => {
     expect(plain.exitCode).toBe(2);
   });
 
-  test('a second server on the same state is refused', async () => {
+  test('cairn serve refuses to be a second server on the same state', async () => {
     const { root } = await scene();
     const second = await cairn(['serve', '--root', root, '--listen', '127.0.0.1:0'], {
       stateHome: temporaryDirectory(),

@@ -72,7 +72,7 @@ describe.each(DIRECTIONS)('a %s of a file of which the destination has an older 
     ['that has grown', (old: Buffer) => Buffer.concat([old, Buffer.alloc(300_000, 'end')]), 800_000],
     ['with 100 changed pages', scatteredPages, 1_200_000],
     ['that is shorter', (old: Buffer) => old.subarray(1_000_000, 40_000_000), 400_000],
-  ])('%s carries little more than what changed', async (_, change, mostBytes) => {
+  ])('a changed file %s costs little more than what changed', async (_, change, mostBytes) => {
     const { source, destination, environment, command, moved, published, old } = await openScene(direction);
     const changed = change(old);
     writeFileSync(source, changed);
@@ -89,7 +89,7 @@ describe.each(DIRECTIONS)('a %s of a file of which the destination has an older 
     });
   });
 
-  test('goes on after client and server were killed: nothing is compared again, and little is sent again', async () => {
+  test(`a ${direction} of a changed file compares once, and sends little again, through kills of client and server`, async () => {
     const { server, environment, command, published, bytes, changed, asked } = await openSlowScene(direction);
     for (let kill = 0; kill < 2; kill += 1) {
       const run = startCairn(command, environment);
@@ -108,7 +108,7 @@ describe.each(DIRECTIONS)('a %s of a file of which the destination has an older 
     expect(compared).toHaveLength(1);
   });
 
-  test('carries it whole where the older version has changed meanwhile', async () => {
+  test(`a ${direction} of a changed file arrives where its older version changes during the transfer`, async () => {
     const { destination, environment, command, published, changed, old } = await openSlowScene(direction);
     const run = startCairn(command, environment);
     await untilLine(run, (line) => Number(line['bytesDone']) > MIB);
@@ -121,7 +121,7 @@ describe.each(DIRECTIONS)('a %s of a file of which the destination has an older 
     expect(done.stderr).toContain('changed during the transfer');
   });
 
-  test('carries all of it with --whole-file, also where an unfinished transfer has parts', async () => {
+  test(`a ${direction} with --whole-file carries all of a file, also where an unfinished transfer has parts`, async () => {
     const scene = await openSlowScene(direction);
     const { environment, command, published, changed, server, moved, commandOf } = scene;
     const run = startCairn(command, environment);
@@ -142,7 +142,7 @@ describe.each(DIRECTIONS)('a %s of a file of which the destination has an older 
 });
 
 describe('a push of a file of which the destination has an older version', () => {
-  test('goes on with the parts that the server kept where the client lost its state', async () => {
+  test('a push of a changed file goes on with the parts that the server kept where the client lost its state', async () => {
     const { environment, command, published, bytes, changed } = await openSlowScene('push');
     const run = startCairn(command, environment);
     await untilLine(run, (line) => Number(line['bytesDone']) > 3 * MIB);
@@ -155,7 +155,7 @@ describe('a push of a file of which the destination has an older version', () =>
   });
 
   test.each(['write', 'append', 'write,list'])(
-    'sends all of it, or nothing, with a token of scope %s, which may not read',
+    'a push of a changed file sends all of it, or nothing, with a token of scope %s, which may not read',
     async (scopes) => {
       const { server, source, old } = await openScene('push');
       const stateHome = temporaryDirectory();

@@ -7,7 +7,7 @@ import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 
 const MIB = 1024 * 1024;
 
-test('a push brings other files of a tree as ever, and takes each changed one from its own older version', async () => {
+test('a push of a tree takes each changed file from its own older version, and sends the others as ever', async () => {
   const server = await startDiskServer();
   const tree = temporaryDirectory();
   for (const name of ['a', 'b', 'c']) writeRandomFile(path.join(tree, name), 4 * MIB);
@@ -29,7 +29,7 @@ test('a push brings other files of a tree as ever, and takes each changed one fr
   }
 });
 
-test.each(BACKENDS)('over $name a changed file arrives, and comes back in parts', async ({ start }) => {
+test.each(BACKENDS)('a changed file arrives over $name, and comes back in parts', async ({ start }) => {
   const server = await start();
   const [file, copy] = [path.join(temporaryDirectory(), 'file'), path.join(temporaryDirectory(), 'copy')];
   writeRandomFile(file, 3 * MIB);

@@ -38,7 +38,7 @@ test('--compress always compresses text, and --compress never does not', async (
   expect(summaryOf(plain.stdout)).toMatchObject({ bytesReceived: 6 * MIB, bytesSaved: 0 });
 });
 
-test('cairn transfers resume goes on compressing, in the middle of a chunk', async () => {
+test('cairn transfers resume goes on compressing after an interruption in the middle of a chunk', async () => {
   const server = await startDiskServer();
   const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: MIB });
   onTestFinished(() => proxy.close());

@@ -9,7 +9,7 @@ import { temporaryDirectory } from '../support/trees.ts';
 
 const MIB = 1024 * 1024;
 
-describe.each(BACKENDS)('over $name', ({ start }) => {
+describe.each(BACKENDS)('streams over $name', ({ start }) => {
   test('a stream survives cuts and a restart of the server', async () => {
     const server = await start();
     const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: 30 * MIB });

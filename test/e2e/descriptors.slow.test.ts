@@ -40,7 +40,7 @@ test.each([
   ['is a file that is only open for writing', '"$@" - URL 0>out', 9],
   ['is the end of a pipe that is only written to', 'exec 3> >(cat >/dev/null); "$@" - URL 0>&3 3>&-', 9],
   ['fails while it is read', '"$@" - URL </proc/$$/mem; exit $?', 9],
-])('a standard input that %s publishes nothing, and says so', async (_how, line, exitCode) => {
+])('a push of a standard input that %s publishes nothing, and says so', async (_how, line, exitCode) => {
   const scene = await openScene();
   const result = await scene.push(line);
   expect(result, result.stderr).toMatchObject({ exitCode, last: { type: 'error' } });
@@ -56,7 +56,7 @@ test.each([
   ['a descriptor by its number', '"$@" /dev/fd/5 URL 5<lines', 'one\ntwo\n'],
   ['a descriptor in /proc', '"$@" /proc/self/fd/5 URL 5<lines', 'one\ntwo\n'],
   ['a here-document', '"$@" /dev/stdin URL <<<text', 'text\n'],
-])('%s is pushed as the bytes that come out of it', async (_what, line, content) => {
+])('a push of %s sends the bytes that come out of it', async (_what, line, content) => {
   const scene = await openScene();
   writeFileSync(path.join(scene.directory, 'lines'), 'one\ntwo\n');
   const result = await scene.push(line);
@@ -65,7 +65,7 @@ test.each([
   expect(scene.there()).toBe(content);
 });
 
-test('a stream is the only source of a push, and options without an effect on it are refused', async () => {
+test('a push refuses a stream beside another source, and options that have no effect on a stream', async () => {
   const scene = await openScene();
   writeFileSync(path.join(scene.directory, 'file'), '');
   for (const line of ['"$@" file <(echo x) URL', '"$@" --checksum <(echo x) URL', '"$@" <(echo x) URL/']) {
@@ -75,7 +75,7 @@ test('a stream is the only source of a push, and options without an effect on it
   expect(scene.there()).toBe('good');
 });
 
-test('a directory that is open is pushed as the tree that it is, and a link of the user as a link', async () => {
+test('a push of an open directory sends it as a tree, and a link of the user as a link', async () => {
   const scene = await openScene();
   mkdirSync(path.join(scene.directory, 'tree'));
   writeFileSync(path.join(scene.directory, 'tree/file'), 'content');
@@ -88,14 +88,14 @@ test('a directory that is open is pushed as the tree that it is, and a link of t
   expect(lstatSync(path.join(scene.server.root, 'link')).isSymbolicLink()).toBe(true);
 });
 
-test('a FIFO as the only source is refused, with the command that reads it', async () => {
+test('a push of a FIFO as its only source is refused, with the command that reads it', async () => {
   const scene = await openScene();
   const result = await scene.push('mkfifo pipe; "$@" pipe URL');
   expect(result).toMatchObject({ exitCode: 2, last: { code: 'source-unsupported' } });
   expect(result.stderr).toContain('cairn push - URL <');
 });
 
-test('verify refuses a stream', async () => {
+test('cairn verify refuses a stream', async () => {
   const { server } = await openScene();
   const environment = { stateHome: temporaryDirectory(), token: server.token, stdin: [] };
   const result = await cairn(['verify', '/dev/stdin', `${server.url}/x`], environment);
@@ -120,7 +120,7 @@ test.each([
   expect(lstatSync(path.join(directory, 'there')).isFile()).toBe(false);
 });
 
-test('a pull to /dev/null and to /dev/stdout by their names is refused', async () => {
+test('a pull to /dev/null or /dev/stdout by its name is refused', async () => {
   const { server } = await openScene();
   const environment = { stateHome: temporaryDirectory(), token: server.token };
   for (const name of ['/dev/null', '/dev/stdout', '/dev/fd/1', '/proc/self/fd/1']) {
@@ -149,7 +149,7 @@ test('a pull replaces a link to a file and a broken link, and follows a link to 
   expect(readFileSync(path.join(directory, 'folder/x'), 'utf8')).toBe('good');
 });
 
-test.skipIf(!canMount)('a block device is pushed whole (needs root)', async () => {
+test.skipIf(!canMount)('a push of a block device sends all of it (needs root)', async () => {
   const scene = await openScene();
   const image = path.join(scene.directory, 'image');
   writeRandomFile(image, 3 * 1024 * 1024);

@@ -31,7 +31,7 @@ async function reads(server: DiskServer, root: string): Promise<void> {
 }
 
 describe.skipIf(!canMount)('a server whose disk takes nothing (needs to mount)', () => {
-  test('because it is full to the last byte, is pulled from, and starts again', async () => {
+  test('a server whose disk is full to the last byte is pulled from, and starts again', async () => {
     const disk = path.join(temporaryDirectory(), 'disk');
     mountTmpfs(disk, 8 * MIB);
     writeTree(disk);
@@ -48,7 +48,7 @@ describe.skipIf(!canMount)('a server whose disk takes nothing (needs to mount)',
     await reads(server, disk);
   });
 
-  test('because its root is read-only, is pulled from, with its state elsewhere', async () => {
+  test('a server whose root is read-only is pulled from, with its state elsewhere', async () => {
     const disk = path.join(temporaryDirectory(), 'disk');
     mountTmpfs(disk, 8 * MIB);
     writeTree(disk);
@@ -71,7 +71,7 @@ describe.skipIf(!canMount)('a server whose disk takes nothing (needs to mount)',
 const canUnshare = canMount && spawnSync('unshare', ['--pid', '--fork', 'true']).status === 0;
 
 test.skipIf(!canUnshare)(
-  'a second server of another container is refused the same root, and starts when the first has ended (needs unshare)',
+  'a second server in another container is refused the root of a living one, and starts after it (needs unshare)',
   async () => {
     const root = temporaryDirectory();
     const first = await startDiskServer({ root });

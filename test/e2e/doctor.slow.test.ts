@@ -58,7 +58,7 @@ const apartFromSpace = (bad: Examination['bad']): Examination['bad'] =>
   bad.filter(([check]) => check !== 'state-home' && check !== 'space');
 
 describe('a healthy connection', () => {
-  test('has no problem, and every check says something', async () => {
+  test('the doctor finds no problem in a healthy connection, and every check says something', async () => {
     const { result, bad } = await examine({});
     expect(apartFromSpace(bad)).toEqual([]);
     expect(result).toMatchObject({ exitCode: 0, stderr: '' });
@@ -81,21 +81,21 @@ describe('a healthy connection', () => {
   });
 });
 
-describe('a proxy', () => {
-  test('that collects whole bodies is found', async () => {
+describe('proxies', () => {
+  test('the doctor finds a proxy that collects whole request bodies', async () => {
     const { result, bad, of } = await examine({ collects: 'requests' });
     expect(apartFromSpace(bad)).toEqual([['upload', 'warning', undefined]]);
     expect(of('upload')['remedy']).toContain('proxy_request_buffering off');
     expect(result.exitCode).toBe(0);
   });
 
-  test('that collects answers is found', async () => {
+  test('the doctor finds a proxy that collects answers', async () => {
     const { bad, of } = await examine({ collects: 'answers' });
     expect(apartFromSpace(bad)).toEqual([['download', 'warning', undefined]]);
     expect(of('download')['remedy']).toContain('proxy_buffering off');
   });
 
-  test('that takes the length of bodies away is found, in both directions', async () => {
+  test('the doctor finds a proxy that takes the length of bodies away, in both directions', async () => {
     const { bad, of } = await examine({ takesLengths: true });
     expect(apartFromSpace(bad)).toEqual([
       ['upload', 'warning', undefined],
@@ -104,7 +104,7 @@ describe('a proxy', () => {
     expect(of('body-size')['level']).toBe('ok');
   });
 
-  test('that closes connections is found on both of its sides, with what each needs', async () => {
+  test('the doctor finds a proxy that closes connections on both of its sides, with what each needs', async () => {
     const { result, bad } = await examine({ closes: true, closesUpstream: true });
     expect(apartFromSpace(bad)).toEqual([
       ['connections', 'warning', undefined],
@@ -115,7 +115,7 @@ describe('a proxy', () => {
     expect(remedies[1]).toContain('proxy_http_version 1.1; proxy_set_header Connection ""');
   });
 
-  test('that cuts a connection after some chunks is found, where more than one is to be sent', async () => {
+  test('the doctor finds with --thorough a proxy that cuts a connection after some chunks', async () => {
     const meddling = { cutsConnectionAfterBytes: 20 * 1024 * 1024 };
     const { bad: quick } = await examine(meddling);
     expect(apartFromSpace(quick)).toEqual([]);
@@ -130,13 +130,13 @@ describe('a proxy', () => {
     expect(whole.result.stdout.toString()).toContain('64 MiB arrive over one connection');
   });
 
-  test('that passes no upgrade on is named, and no warning', async () => {
+  test('the doctor names what a proxy that passes no upgrade on would need, without a warning', async () => {
     const { of } = await examine({});
     expect(of('channels')).toMatchObject({ level: 'ok' });
     expect(of('channels')['message']).toContain('proxy_set_header Upgrade');
   });
 
-  test('that passes only what is below a prefix on is found, and the prefix told', async () => {
+  test('the doctor finds a proxy that passes on only what is below a prefix, and tells the prefix', async () => {
     const server = await startDiskServer();
     const isBelow = (asked: string): boolean => asked.startsWith('/files/.cairn/');
     const port = await startMeddlingProxy(server.port, {
@@ -150,7 +150,7 @@ describe('a proxy', () => {
     expect(result.exitCode).toBe(2);
   });
 
-  test('that takes 1 MiB and no more is found, and the size that passes is named', async () => {
+  test('the doctor finds a proxy that takes 1 MiB and no more, and names the size that passes', async () => {
     const { result, bad, of } = await examine({ maxBodyBytes: 1024 * 1024 });
     expect(apartFromSpace(bad)).toEqual([['body-size', 'problem', 'body-too-large']]);
     expect(of('body-size')['message']).toContain('413');
@@ -158,7 +158,7 @@ describe('a proxy', () => {
     expect([result.exitCode, result.last['code']]).toEqual([5, 'body-too-large']);
   });
 
-  test('that cuts a connection after 5 s of silence is found', async () => {
+  test('the doctor finds a proxy that cuts a connection after 5 s of silence', async () => {
     const { result, bad, of } = await examine({ patienceMs: 5000 }, { silence: '8s' });
     expect(apartFromSpace(bad)).toEqual([['silence', 'problem', 'timeout']]);
     expect(of('silence')['message']).toContain('after 5 s');
@@ -166,7 +166,7 @@ describe('a proxy', () => {
     expect(result.exitCode).toBe(5);
   });
 
-  test('that cuts it later is a warning', async () => {
+  test('the doctor only warns of a proxy that cuts a connection after 12 s of silence', async () => {
     const { result, bad } = await examine({ patienceMs: 12_000 }, { silence: '15s' });
     expect(apartFromSpace(bad)).toEqual([['silence', 'warning', undefined]]);
     expect(result.exitCode).toBe(0);
@@ -175,7 +175,7 @@ describe('a proxy', () => {
   test.each([
     [-3_600_000, '3600 s behind'],
     [120_000, '120 s ahead'],
-  ])('or a server whose clock is %i ms off is found', async (dateAheadMs, words) => {
+  ])('the doctor finds a proxy or server whose clock is %i ms off', async (dateAheadMs, words) => {
     const { bad, of } = await examine({ dateAheadMs });
     expect(apartFromSpace(bad)).toEqual([['clock', 'warning', undefined]]);
     expect(of('clock')['message']).toContain(words);
@@ -183,7 +183,7 @@ describe('a proxy', () => {
 });
 
 describe('what ends an examination', () => {
-  test('a wrong token: exit 6, and what to do', async () => {
+  test('the doctor exits with 6 for a wrong token, and says what to do', async () => {
     const { result, bad, of } = await examine({}, { token: 'w'.repeat(43) });
     expect(apartFromSpace(bad)).toEqual([['token', 'problem', 'unauthenticated']]);
     expect(of('token')['remedy']).toContain('--token-file');
@@ -191,21 +191,21 @@ describe('what ends an examination', () => {
     expect(result.stdout.toString()).not.toContain('w'.repeat(43));
   });
 
-  test('no server at the port: exit 5', async () => {
+  test('the doctor exits with 5 where no server is at the port', async () => {
     const server = await startDiskServer();
     const { result, bad } = await examineAt(`http://127.0.0.1:${await freePort()}/`, server, {});
     expect(apartFromSpace(bad)).toEqual([['address', 'problem', 'network']]);
     expect(result.exitCode).toBe(5);
   });
 
-  test('a name that does not exist: exit 5', async () => {
+  test('the doctor exits with 5 for a name that does not exist', async () => {
     const environment = { stateHome: temporaryDirectory() };
     const { result, of } = read(await cairn(['doctor', '--json', 'http://no.such.invalid/'], environment));
     expect(of('address')).toMatchObject({ level: 'problem', code: 'network' });
     expect(result.exitCode).toBe(5);
   });
 
-  test('a server that takes connections and never answers: the examination ends', async () => {
+  test('the doctor ends where a server takes connections and never answers', async () => {
     const silent = createServer(() => undefined);
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => void silent.close());
@@ -218,7 +218,7 @@ describe('what ends an examination', () => {
     expect(performance.now() - startMs).toBeLessThan(25_000);
   });
 
-  test('a directory for checkpoints that cannot be made: exit 9 or 2, and no server is asked', async () => {
+  test('the doctor exits with 2 where a file is in the place of the state directory, before it asks a server', async () => {
     const file = path.join(temporaryDirectory(), 'file');
     writeFileSync(file, '');
     const environment = { stateHome: file };
@@ -228,7 +228,7 @@ describe('what ends an examination', () => {
   });
 
   test.skipIf(obeyingPermissions === undefined)(
-    'a directory for checkpoints that only others may write: exit 9',
+    'the doctor exits with 9 where it may not write in the state directory',
     async () => {
       const home = path.join(temporaryDirectory(), 'home');
       mkdirSync(home);
@@ -240,14 +240,14 @@ describe('what ends an examination', () => {
   );
 
   test.each([[['ftp://x/']], [['--silence', '3m', 'http://127.0.0.1:9/']]])(
-    'words like %j: exit 2',
+    'the doctor exits with 2 for words like %j',
     async (words) => {
       const result = await cairn(['doctor', '--json', ...words], { stateHome: temporaryDirectory() });
       expect([result.exitCode, result.last['code']]).toEqual([2, 'usage']);
     },
   );
 
-  test('a signal: exit 130', async () => {
+  test('the doctor exits with 130 upon SIGINT', async () => {
     const server = await startDiskServer();
     const environment = { stateHome: temporaryDirectory(), token: server.token };
     const run = startCairn(['doctor', '--json', `${server.url}/`], environment);
@@ -272,7 +272,7 @@ describe('a server that speaks TLS', () => {
     return read(await cairn(['doctor', '--json', '--silence', '1s', ...words, ...ca, url], environment));
   }
 
-  test('has its certificate looked at, by the authority that is named', async () => {
+  test('the doctor checks the certificate of a server against the authority that is named', async () => {
     const { result, bad, of } = await examineTls(['--tls-ca']);
     expect(apartFromSpace(bad).filter(([check]) => check !== 'certificate')).toEqual([]);
     expect(of('certificate')['message']).toContain('TLSv1.3');
@@ -280,13 +280,13 @@ describe('a server that speaks TLS', () => {
     expect(result.exitCode).toBe(0);
   });
 
-  test('with an untrusted certificate is a problem: exit 6', async () => {
+  test('the doctor exits with 6 for an untrusted certificate', async () => {
     const { result, bad } = await examineTls([]);
     expect(apartFromSpace(bad)).toEqual([['certificate', 'problem', 'certificate-untrusted']]);
     expect(result.exitCode).toBe(6);
   });
 
-  test('behind a proxy of the environment is examined through it', async () => {
+  test('the doctor examines a server through the proxy of the environment', async () => {
     const proxy = await startHttpProxy();
     const env = { HTTPS_PROXY: `http://127.0.0.1:${proxy.port}`, CAIRN_PROXY_LOOPBACK: '1' };
     const { result, bad, of } = await examineTls(['--tls-ca'], env);
@@ -298,7 +298,7 @@ describe('a server that speaks TLS', () => {
   });
 });
 
-test('for people each finding is a line, and its remedy another', async () => {
+test('the doctor prints each finding for people on a line, and its remedy on another', async () => {
   const server = await startDiskServer();
   const environment = { stateHome: temporaryDirectory(), token: 'wrong' };
   const { stdout } = await cairn(['doctor', `${server.url}/`], environment);

@@ -37,7 +37,7 @@ function warned(result: CliResult): unknown[] {
 }
 
 test.skipIf(tree === undefined)(
-  'a time of the year 2300 is carried as the latest that can be, is named, and costs nothing the next time (needs a disk that keeps it)',
+  'a time of the year 2300 is carried as the latest possible one, and named (needs a disk that keeps it)',
   async () => {
     const server = await startDiskServer();
     const environment = { stateHome: temporaryDirectory(), token: server.token };
@@ -62,7 +62,7 @@ test.skipIf(tree === undefined)(
 );
 
 test.skipIf(!canMount)(
-  'a file system that ends in 2038 keeps the latest time that it can, which is named, and the next run moves nothing (needs root)',
+  'a file system that ends in 2038 keeps its latest time, named, and the next run moves nothing (needs root)',
   async () => {
     const root = temporaryDirectory();
     const image = path.join(temporaryDirectory(), 'image');

@@ -20,8 +20,8 @@ function strange(file: string): void {
   chownSync(file, STRANGER, STRANGER);
 }
 
-describe.skipIf(!canChown)('a server (needs root)', () => {
-  it('does not start in a .cairn of another user, and names that user', async () => {
+describe.skipIf(!canChown)('a server in the state of another user (needs root)', () => {
+  it('a server does not start in a .cairn of another user, and names that user', async () => {
     const { root, serve } = place();
     mkdirSync(path.join(root, '.cairn'));
     chmodSync(path.join(root, '.cairn'), 0o777);
@@ -33,7 +33,7 @@ describe.skipIf(!canChown)('a server (needs root)', () => {
   });
 
   it.each(['tokens.json', 'session-key', 'sessions'])(
-    'does not start where another user has made %s in its state',
+    'a server does not start where another user has made %s in its state',
     async (name) => {
       const { root, serve } = place();
       const state = path.join(root, '.cairn');
@@ -47,7 +47,7 @@ describe.skipIf(!canChown)('a server (needs root)', () => {
     },
   );
 
-  it('does not start with a state below a directory that all users may write', async () => {
+  it('a server does not start with a state below a directory that all users may write', async () => {
     const { root, serve } = place();
     const shared = path.join(root, '../shared');
     mkdirSync(shared);

@@ -46,7 +46,7 @@ test.skipIf(!hasFullDevice)(
 );
 
 test.skipIf(!hasFullDevice)(
-  'a token whose secret could not be printed is not accepted (needs /dev/full)',
+  'a token or grant whose secret could not be printed is not valid (needs /dev/full)',
   async () => {
     const { url, root, token } = await startDiskServer();
     const environment = { stateHome: temporaryDirectory(), token };

@@ -6,7 +6,7 @@ import { cairn, startCairn, untilLine } from '../support/cli.ts';
 import { startDiskServer } from '../support/servers.ts';
 import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 
-test('a run that has no terminal outlives SIGHUP, since Node undoes what nohup does', async () => {
+test('a push without a terminal outlives SIGHUP, since Node undoes what nohup does', async () => {
   const server = await startDiskServer();
   const file = path.join(temporaryDirectory(), 'f');
   writeRandomFile(file, 4_000_000);

@@ -79,7 +79,7 @@ async function expectArrived(direction: 'push' | 'pull', it: Scene, destination:
   expect(digestOf(copy)).toBe(digestOf(it.file));
 }
 
-describe.each(BACKENDS)('over $name', ({ start }) => {
+describe.each(BACKENDS)('interruptions over $name', ({ start }) => {
   test.each(['push', 'pull'] as const)(
     'a %s through 20 cuts arrives whole, and sends little twice',
     async (direction) => {
@@ -147,7 +147,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     },
   );
 
-  test('client and server killed at once: the same command finishes, and the old file stays until then', async () => {
+  test('a push whose client and server are killed at once is finished later, and the old file stays until then', async () => {
     const it = await scene(start);
     const old = path.join(temporaryDirectory(), 'old');
     writeFileSync(old, 'the old content');
@@ -167,7 +167,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     await expectArrived('push', it, '');
   });
 
-  test('a server that stays away longer than --retry-for ends the run with 5, and the next run resumes', async () => {
+  test('a push ends with 5 when its server stays away longer than --retry-for, and the next run resumes it', async () => {
     const it = await scene(start);
     const impatient = [...command('push', it, ''), '--retry-for', '1s'];
     const run = startCairn(impatient, it.environment);
@@ -184,7 +184,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     await expectArrived('push', it, '');
   });
 
-  test('SIGINT checkpoints, names the command that resumes, and exits with 130', async () => {
+  test('a push that SIGINT ends names the command that resumes it, and exits with 130', async () => {
     const it = await scene(start);
     const run = startCairn(command('push', it, ''), it.environment);
     await untilCheckpoint(run);
@@ -197,7 +197,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     await expectArrived('push', it, '');
   });
 
-  test('a client that lost its state goes on from the chunks of the server', async () => {
+  test('a push whose client lost its state goes on from the chunks of the server', async () => {
     const it = await scene(start);
     const run = startCairn(command('push', it, ''), it.environment);
     await untilCheckpoint(run);
@@ -211,7 +211,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     await expectArrived('push', it, '');
   });
 
-  test('a second process for the same transfer exits with 8 while the first lives', async () => {
+  test('a second process for the same transfer exits with 8 while the first one lives', async () => {
     const it = await scene(start);
     const first = startCairn(command('push', it, ''), it.environment);
     await untilCheckpoint(first);
@@ -220,7 +220,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     expect((await first.result).exitCode).toBe(0);
   });
 
-  test('a source that changes between two runs never arrives as a mixture', async () => {
+  test('a push whose source changes between two runs never arrives as a mixture', async () => {
     const it = await scene(start);
     const run = startCairn(command('push', it, ''), it.environment);
     await untilCheckpoint(run);

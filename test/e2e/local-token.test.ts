@@ -79,9 +79,9 @@ function impostor(): { server: Server; seen: () => string } {
   return { server, seen: () => text };
 }
 
-describe('the token of a server here', () => {
+describe('the token of a server of the same user', () => {
   it.each(['127.0.0.1', 'localhost'])(
-    'is used by a client that is given no other, by the name %s',
+    'a client that is given no token uses that of the server of its user, by the name %s',
     async (host) => {
       const { port, environment, serve } = await scene();
       await serve();
@@ -91,7 +91,7 @@ describe('the token of a server here', () => {
     },
   );
 
-  it('is used by a client that was there before the server', async () => {
+  it('a client that was there before the server of its user uses its token', async () => {
     const { root, port, environment, serve } = await scene();
     const source = path.join(path.dirname(root), 'source');
     writeRandomFile(source, 3 * 1024 * 1024);
@@ -108,19 +108,22 @@ describe('the token of a server here', () => {
     expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
   });
 
-  it.each(['127.0.0.2', '::1'])('is not shown to another process that has its port at %s', async (host) => {
-    const { port, environment, secret, serve } = await scene();
-    await serve();
-    const { server, seen } = impostor();
-    if (!(await listenAt(server, port, host))) return;
-    const name = host.includes(':') ? `[${host}]` : host;
-    const { exitCode } = await cairn(['ls', `http://${name}:${port}/`], environment);
-    expect(exitCode).toBe(6);
-    expect(seen()).toContain('GET');
-    expect(seen()).not.toContain(secret());
-  });
+  it.each(['127.0.0.2', '::1'])(
+    'a client does not show the token to another process that has the port of its server at %s',
+    async (host) => {
+      const { port, environment, secret, serve } = await scene();
+      await serve();
+      const { server, seen } = impostor();
+      if (!(await listenAt(server, port, host))) return;
+      const name = host.includes(':') ? `[${host}]` : host;
+      const { exitCode } = await cairn(['ls', `http://${name}:${port}/`], environment);
+      expect(exitCode).toBe(6);
+      expect(seen()).toContain('GET');
+      expect(seen()).not.toContain(secret());
+    },
+  );
 
-  it('is not shown to a process that passes its proof on from another address', async () => {
+  it('a client does not show the token to a process that passes the proof on from another address', async () => {
     const { port, environment, secret, serve } = await scene();
     await serve();
     const { server, seen } = relay(port);
@@ -141,7 +144,7 @@ describe('the token of a server here', () => {
     expect(seen().toLowerCase()).not.toContain('authorization');
   });
 
-  it('is not shown to a process that takes over the port of a server that was killed in the middle', async () => {
+  it('a client does not show the token to a process that takes over the port of a killed server', async () => {
     const { root, port, environment, secret, serve } = await scene();
     writeRandomFile(path.join(root, 'large'), 8 * 1024 * 1024);
     const running = await serve();

@@ -163,7 +163,7 @@ test('a push outlives its tokens of five seconds, and sends only chunks in fligh
   expect(digestOf(path.join(scene.server.root, 'file'))).toBe(digestOf(scene.file));
 });
 
-test('a push waits for an issuer that is away while its token runs out, and goes on from what had arrived', async () => {
+test('a push waits for an issuer that is away while its token ends, and goes on from what had arrived', async () => {
   const scene = await openScene({ accessTokenSeconds: 3, fileBytes: 6 * MIB });
   const proxy = await startCuttingProxy({ targetPort: scene.server.port, bytesPerSecond: 0.6 * MIB });
   onTestFinished(() => proxy.close());
@@ -184,7 +184,7 @@ test('a push waits for an issuer that is away while its token runs out, and goes
   expect(digestOf(path.join(scene.server.root, 'file'))).toBe(digestOf(scene.file));
 });
 
-test('a login that its issuer ended says so, keeps everything, and the next one goes on', async () => {
+test('a push whose login the issuer ended says so and keeps all, and goes on after the next login', async () => {
   const scene = await openScene({ accessTokenSeconds: 3, fileBytes: 6 * MIB });
   const proxy = await startCuttingProxy({ targetPort: scene.server.port, bytesPerSecond: 0.6 * MIB });
   onTestFinished(() => proxy.close());
@@ -216,7 +216,7 @@ test('several commands at once use a refresh token once', async () => {
   expect(scene.issuer.refreshes()).toBe(1);
 });
 
-test('while the issuer is away, a server serves its own tokens and those that it can check, and starts', async () => {
+test('a server whose issuer is away starts, and serves its own tokens and those that it can check', async () => {
   const scene = await openScene();
   const { server, user, issuer } = scene;
   await logIn(scene, server.url);
@@ -236,7 +236,7 @@ test('while the issuer is away, a server serves its own tokens and those that it
   expect(filesWith(scene.config, 'accessToken')).toEqual([]);
 });
 
-test('a login and a push go to a server with TLS whose authority is named, and to no other', async () => {
+test('a login and a push go to a server with TLS only where its authority is named', async () => {
   const authority = await issueAuthority('own');
   const { cert, key } = writeIssued(await issueServer(authority));
   const scene = await openScene({ serveArgs: ['--tls-cert', cert, '--tls-key', key] });
@@ -277,7 +277,7 @@ test('the doctor does not warn of the short token of a login that is renewed', a
 });
 
 describe('the tokens of a login', () => {
-  test('are in no output, log, argument list, and in no file that others can read', async () => {
+  test('the tokens of a login are in no output, log or argument list, and in no file that others can read', async () => {
     const scene = await openScene({ fileBytes: 4 * MIB });
     const { server, user } = scene;
     const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: 2 * MIB });
@@ -303,7 +303,7 @@ describe('the tokens of a login', () => {
     expect(statSync(path.dirname(loginFile(scene))).mode & 0o777).toBe(0o700);
   });
 
-  test('go to the server of the login, and to no other origin', async () => {
+  test('the tokens of a login go to the server of the login, and to no other origin', async () => {
     const scene = await openScene();
     await logIn(scene, scene.server.url);
     const seen: IncomingHttpHeaders[] = [];
@@ -324,7 +324,7 @@ describe('the tokens of a login', () => {
     expect(scene.server.log()).toContain('needs an access token');
   });
 
-  test('are not used from a file that others can read', async () => {
+  test('the tokens of a login are not used from a file that others can read', async () => {
     const scene = await openScene();
     await logIn(scene, scene.server.url);
     chmodSync(loginFile(scene), 0o644);
@@ -332,7 +332,7 @@ describe('the tokens of a login', () => {
     expect([refused.exitCode, refused.stderr]).toEqual([6, expect.stringContaining('chmod 600') as string]);
   });
 
-  test('come after --token-file and CAIRN_TOKEN, and before the token of a server on this machine', async () => {
+  test('the tokens of a login come after --token-file and CAIRN_TOKEN, and before those of a local server', async () => {
     const scene = await openScene();
     const { server, user } = scene;
     // The same state directory as the server's: its own token would be found.
@@ -350,7 +350,7 @@ describe('the tokens of a login', () => {
 });
 
 describe('a login that fails', () => {
-  test('ends at once when it is interrupted, and leaves nothing', async () => {
+  test('a login that is interrupted ends with 130, and leaves nothing', async () => {
     const scene = await openScene();
     const run = startCairn(['login', scene.server.url, '--json'], scene.user);
     await untilLine(run, ({ type }) => type === 'verification');
@@ -363,7 +363,7 @@ describe('a login that fails', () => {
     expect(existsSync(path.join(scene.config, 'cairn/credentials'))).toBe(false);
   });
 
-  test('exits with 6 when the user says no', async () => {
+  test('a login exits with 6 when the user says no', async () => {
     const scene = await openScene();
     const run = startCairn(['login', scene.server.url, '--json'], scene.user);
     const prompt = await untilLine(run, ({ type }) => type === 'verification');
@@ -373,7 +373,7 @@ describe('a login that fails', () => {
     expect(result.stderr).toContain('access_denied');
   });
 
-  test('asks no issuer where the server names none, or another one than the user wants', async () => {
+  test('a login asks no issuer where the server names none, or another one than the user wants', async () => {
     const scene = await openScene();
     const plain = await startDiskServer();
     const none = await cairn(['login', plain.url], scene.user);
@@ -400,7 +400,7 @@ describe('a login that fails', () => {
     ['an issuer that is no URL', { issuer: '\u001b[2J', audience: 'a', clientId: 'c' }, 6, '\\x1b'],
     ['no client', { issuer: 'https://login.example.com', audience: 'a' }, 2, '--client-id'],
     ['an issuer with a password', { issuer: 'https://u:pw@x', audience: 'a', clientId: 'c' }, 6, 'password'],
-  ])('shows nothing hostile of a server that names %s', async (_, login, exitCode, named) => {
+  ])('a login shows nothing hostile of a server that names %s', async (_, login, exitCode, named) => {
     const server = createServer((request, response) => {
       response.setHeader('link', '</.cairn/v1/>; rel="urn:cairn:protocol"');
       const hello = { server: 'cairn', version: '1', protocol: { major: 1, minor: 0 }, login };
@@ -424,7 +424,7 @@ function read(file: string): string {
   return readFileSync(file, 'latin1');
 }
 
-test('an issuer of a private authority behind a proxy is asked through it: login, keys, refresh and logout', async () => {
+test('a login, the keys, a refresh and a logout go to a private issuer through its proxy', async () => {
   const authority = await issueAuthority('An authority');
   const proxy = await startHttpProxy();
   const ca = writeAuthorities(authority);

@@ -10,7 +10,7 @@ import { temporaryDirectory } from '../support/trees.ts';
 
 const MIB = 1024 * 1024;
 
-test('goes on from the chunks that were sent over a line for which other chunks were better', async () => {
+test('a push whose client lost its state goes on from chunks of a size that its line would not have', async () => {
   const server = await startDiskServer();
   const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: 20 * MIB });
   onTestFinished(() => proxy.close());

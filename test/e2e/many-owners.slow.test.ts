@@ -60,7 +60,7 @@ function optionsOf(server: DiskServer, { name, secret }: Owner, file: string): T
   };
 }
 
-test('transfers of many owners at a time all finish, and no owner sees the sessions of another', async () => {
+test('transfers of many owners at a time all finish, and no owner can read a file of another', async () => {
   const server = await startDiskServer({
     extraArgs: ['--log-level', 'warn', '--limit', 'connections-per-address=4096'],
   });

@@ -47,7 +47,7 @@ function residentKib(pid: number): number {
 }
 
 describe.skipIf(process.platform !== 'linux')('a server with many unfinished sessions', () => {
-  test('opens no files of a session until its client comes back', async () => {
+  test('a server with 500 unfinished sessions opens no files of a session until its client comes back', async () => {
     const it = await interruptPush();
     copySession(it, it.root, 500);
     await it.server.start();
@@ -71,7 +71,7 @@ describe.skipIf(process.platform !== 'linux')('a server with many unfinished ses
     expect(seen.size).toBeGreaterThan(0);
   });
 
-  test('starts in less than five seconds of a processor with ten thousand, and takes a few kilobytes for each', async () => {
+  test('a server starts with ten thousand unfinished sessions in 5 s of CPU time, and takes less than 8 KiB for each', async () => {
     const it = await interruptPush();
     const empty = temporaryDirectory();
     const full = memoryDirectory();
@@ -84,7 +84,7 @@ describe.skipIf(process.platform !== 'linux')('a server with many unfinished ses
     expect(perSession).toBeLessThan(8);
   });
 
-  test('frees thousands whose lease is over, and answers others meanwhile', async () => {
+  test('a server frees thousands of sessions whose lease is over, and answers others meanwhile', async () => {
     const it = await interruptPush();
     const root = memoryDirectory();
     copySession(it, root, 3000, { leaseExpiresAtMs: 1 });
@@ -106,7 +106,7 @@ describe.skipIf(process.platform !== 'linux')('a server with many unfinished ses
     expect(await run.result).toMatchObject({ exitCode: 0 });
   });
 
-  test('does not wait for all of them to be freed when it is told to end', async () => {
+  test('a server that is told to end does not wait until it has freed thousands of sessions', async () => {
     const it = await interruptPush();
     const root = memoryDirectory();
     copySession(it, root, 3000, { leaseExpiresAtMs: 1 });

@@ -22,42 +22,48 @@ const treeOf = (root: string): [string, string][] =>
 
 /** A kill at the first or a later removal of a directory. */
 const MOMENTS = [
-  ['before the first directory is deleted', 1],
-  ['in the middle', 5],
+  ['before the first deletion', 1],
+  ['in the middle of the deletions', 5],
 ] as const;
 
-describe.skipIf(!canTrace)('killed while it deletes (needs strace)', () => {
-  test.each(MOMENTS)('the server of a push, %s: it deletes the rest after its restart', async (_when, at) => {
-    const kill = traced({ inject: [`rmdir:signal=SIGKILL:when=${at}`], mainThread: true });
-    const server = await startDiskServer(kill);
-    const [from, to] = [temporaryDirectory(), path.join(server.root, 'tree')];
-    fill(from, ['stays', 'new']);
-    fill(to, ['stays', ...GONE]);
-    const environment = { stateHome: temporaryDirectory(), token: server.token };
-    const words = ['push', '--json', '--delete', '--max-delete', '90%', from, `${server.url}/tree`];
-    const run = startCairn(words, environment);
-    expect((await server.ended()).signal).toBe('SIGKILL');
-    expect(treeOf(to)).not.toEqual(treeOf(from));
-    await server.start({});
-    expect(await run.result).toMatchObject({ exitCode: 0, last: { entriesDeleted: 18 } });
-    expect(treeOf(to)).toEqual(treeOf(from));
-  });
+describe.skipIf(!canTrace)('mirrors that are killed while they delete (needs strace)', () => {
+  test.each(MOMENTS)(
+    'a server that is killed %s of a mirror deletes the rest after its restart',
+    async (_when, at) => {
+      const kill = traced({ inject: [`rmdir:signal=SIGKILL:when=${at}`], mainThread: true });
+      const server = await startDiskServer(kill);
+      const [from, to] = [temporaryDirectory(), path.join(server.root, 'tree')];
+      fill(from, ['stays', 'new']);
+      fill(to, ['stays', ...GONE]);
+      const environment = { stateHome: temporaryDirectory(), token: server.token };
+      const words = ['push', '--json', '--delete', '--max-delete', '90%', from, `${server.url}/tree`];
+      const run = startCairn(words, environment);
+      expect((await server.ended()).signal).toBe('SIGKILL');
+      expect(treeOf(to)).not.toEqual(treeOf(from));
+      await server.start({});
+      expect(await run.result).toMatchObject({ exitCode: 0, last: { entriesDeleted: 18 } });
+      expect(treeOf(to)).toEqual(treeOf(from));
+    },
+  );
 
-  test.each(MOMENTS)('the client of a pull, %s: the next run deletes the rest', async (_when, at) => {
-    const server = await startDiskServer();
-    const [from, to] = [path.join(server.root, 'tree'), temporaryDirectory()];
-    fill(from, ['stays', 'new']);
-    fill(to, ['stays', ...GONE]);
-    const environment = { stateHome: temporaryDirectory(), token: server.token };
-    const words = ['pull', '--json', '--delete', '--max-delete', '90%', `${server.url}/tree`, to];
-    const kill = traced({ inject: [`rmdir:signal=SIGKILL:when=${at}`], mainThread: true });
-    expect((await cairn(words, { ...environment, ...kill })).signal).toBe('SIGKILL');
-    expect(treeOf(to)).not.toEqual(treeOf(from));
-    expect(await cairn(words, environment)).toMatchObject({ exitCode: 0, last: { entriesDeleted: 18 } });
-    expect(treeOf(to)).toEqual(treeOf(from));
-  });
+  test.each(MOMENTS)(
+    'a pull that is killed %s of its mirror deletes the rest in its next run',
+    async (_when, at) => {
+      const server = await startDiskServer();
+      const [from, to] = [path.join(server.root, 'tree'), temporaryDirectory()];
+      fill(from, ['stays', 'new']);
+      fill(to, ['stays', ...GONE]);
+      const environment = { stateHome: temporaryDirectory(), token: server.token };
+      const words = ['pull', '--json', '--delete', '--max-delete', '90%', `${server.url}/tree`, to];
+      const kill = traced({ inject: [`rmdir:signal=SIGKILL:when=${at}`], mainThread: true });
+      expect((await cairn(words, { ...environment, ...kill })).signal).toBe('SIGKILL');
+      expect(treeOf(to)).not.toEqual(treeOf(from));
+      expect(await cairn(words, environment)).toMatchObject({ exitCode: 0, last: { entriesDeleted: 18 } });
+      expect(treeOf(to)).toEqual(treeOf(from));
+    },
+  );
 
-  test('the client of a pull: a run that is not to delete leaves what is left', async () => {
+  test('a pull without --delete leaves what a killed mirror left', async () => {
     const server = await startDiskServer();
     const [from, to] = [path.join(server.root, 'tree'), temporaryDirectory()];
     fill(from, ['stays', 'new']);

@@ -63,7 +63,7 @@ function treeOf(root: string): Record<string, string> {
 const namesIn = (root: string): string[] => readdirSync(root).filter((name) => name !== '.cairn');
 
 describe.each(DIRECTIONS)('%s --delete', (direction) => {
-  test('leaves the destination as the source is, times of directories and changed types included', async () => {
+  test(`a ${direction} with --delete leaves the destination as the source is, with times of directories and changed types`, async () => {
     const { from, to, run } = await openScene(direction);
     write(from, {
       'same': 'same',
@@ -87,7 +87,7 @@ describe.each(DIRECTIONS)('%s --delete', (direction) => {
     expect(again).toMatchObject({ exitCode: 0, last: { entriesDeleted: 0, changed: 0, bytesDeleted: 0 } });
   });
 
-  test('deletes where nothing is to be carried, and nothing without being asked', async () => {
+  test(`a ${direction} deletes where nothing is to be carried with --delete, and nothing without it`, async () => {
     const { from, to, run } = await openScene(direction);
     write(from, { 'a': 'a', 'b': 'b', 'd/c': 'c' });
     expect(await run()).toMatchObject({ exitCode: 0 });
@@ -104,7 +104,7 @@ describe.each(DIRECTIONS)('%s --delete', (direction) => {
     expect(treeOf(to)).toEqual(treeOf(from));
   });
 
-  test('says in a dry run what would be deleted, and changes nothing', async () => {
+  test(`a ${direction} with --delete says in a dry run what would be deleted, and changes nothing`, async () => {
     const { from, to, run } = await openScene(direction);
     write(from, { a: 'a', b: 'b', c: 'c' });
     write(to, { 'x/y': 'old', 'a': 'other' });
@@ -126,24 +126,27 @@ describe.each(DIRECTIONS)('%s --delete', (direction) => {
     [['--max-delete', '66%'], 0],
     [['--max-delete', '67%'], 4],
     [['--max-delete', '100%'], 4],
-  ])('deletes of 6 entries with %j: %i, and brings the rest in any case', async (limit, deleted) => {
-    const { from, to, run } = await openScene(direction);
-    write(from, { 'a': 'a', 'd/b': 'b', 'new': 'new' });
-    write(to, { a: 'a', 1: '1', 2: '2', 3: '3', 4: '4' });
-    mkdirSync(path.join(to, 'd'));
-    const { exitCode, last, lines } = await run('--delete', ...limit);
-    expect(readFileSync(path.join(to, 'new'), 'utf8')).toBe('new');
-    expect(last).toMatchObject({
-      entriesDeleted: deleted,
-      exitCode,
-      code: deleted > 0 ? 'ok' : 'too-many-deletions',
-    });
-    expect([exitCode, existsSync(path.join(to, '1'))]).toEqual(deleted > 0 ? [0, false] : [3, true]);
-    const warned = lines.some(({ type, code }) => type === 'warning' && code === 'too-many-deletions');
-    expect(warned).toBe(deleted === 0);
-  });
+  ])(
+    `a ${direction} of 6 entries with --delete and %j deletes %i, and brings the rest in any case`,
+    async (limit, deleted) => {
+      const { from, to, run } = await openScene(direction);
+      write(from, { 'a': 'a', 'd/b': 'b', 'new': 'new' });
+      write(to, { a: 'a', 1: '1', 2: '2', 3: '3', 4: '4' });
+      mkdirSync(path.join(to, 'd'));
+      const { exitCode, last, lines } = await run('--delete', ...limit);
+      expect(readFileSync(path.join(to, 'new'), 'utf8')).toBe('new');
+      expect(last).toMatchObject({
+        entriesDeleted: deleted,
+        exitCode,
+        code: deleted > 0 ? 'ok' : 'too-many-deletions',
+      });
+      expect([exitCode, existsSync(path.join(to, '1'))]).toEqual(deleted > 0 ? [0, false] : [3, true]);
+      const warned = lines.some(({ type, code }) => type === 'warning' && code === 'too-many-deletions');
+      expect(warned).toBe(deleted === 0);
+    },
+  );
 
-  test('changes nothing for an empty source, as of a disk that is not mounted, unless that is really wanted', async () => {
+  test(`a ${direction} with --delete of an empty source changes nothing below --max-delete 100%`, async () => {
     const { to, run } = await openScene(direction);
     write(to, { 'precious': 'x', 'd/too': 'y' });
     const before = treeOf(to);
@@ -159,7 +162,7 @@ describe.each(DIRECTIONS)('%s --delete', (direction) => {
     expect(namesIn(to)).toEqual([]);
   });
 
-  test('says so where the source is not there, or no directory, and deletes nothing', async () => {
+  test(`a ${direction} with --delete fails where its source is missing or no directory, and deletes nothing`, async () => {
     const { server, from, to, environment, run } = await openScene(direction);
     write(to, { precious: 'x' });
     rmSync(from, { recursive: true });
@@ -174,7 +177,7 @@ describe.each(DIRECTIONS)('%s --delete', (direction) => {
   });
 
   test.skipIf(obeyingPermissions === undefined)(
-    'deletes nothing where a part of the source could not be read, and with --delete-anyway not what is in its place',
+    `a ${direction} with --delete deletes only with --delete-anyway where a part of the source could not be read`,
     async () => {
       const { from, to, run } = await openScene(direction, obeyingPermissions);
       write(from, { 'a': 'a', 'b': 'b', 'c': 'c', 'closed/in': 'in' });
@@ -193,7 +196,7 @@ describe.each(DIRECTIONS)('%s --delete', (direction) => {
     },
   );
 
-  test('names what it cannot delete, and deletes the rest', async () => {
+  test(`a ${direction} with --delete names what it cannot delete, and deletes the rest`, async () => {
     const { from, to, run } = await openScene(direction);
     write(from, { a: 'a', b: 'b', c: 'c', d: 'd' });
     write(to, { 'gone': 'old', 'x/gone': 'old' });
@@ -207,7 +210,7 @@ describe.each(DIRECTIONS)('%s --delete', (direction) => {
 });
 
 test.each(DIRECTIONS)(
-  '%s --backup-dir keeps what is replaced and deleted, and overwrites nothing',
+  'a %s with --backup-dir keeps what is replaced and deleted, and overwrites nothing',
   async (direction) => {
     const { server, from, to, run } = await openScene(direction);
     write(from, { 'a': 'new text', 'd/b': 'b' });
@@ -230,7 +233,7 @@ test.each(DIRECTIONS)(
   },
 );
 
-test('a directory for backups has to be within the path of the token', async () => {
+test('a push refuses a directory for backups that is outside the path of the token', async () => {
   const { server, from, to, environment } = await openScene('push');
   write(from, { a: 'new' });
   write(to, { a: 'older' });
@@ -245,7 +248,7 @@ test('a directory for backups has to be within the path of the token', async () 
   expect(readFileSync(path.join(to, 'a'), 'utf8')).toBe('older');
 });
 
-test('of several sources only what is in the directories among them is mirrored', async () => {
+test('a push of several sources with --delete mirrors only what is in the directories among them', async () => {
   const { server, from, to, environment } = await openScene('push');
   write(from, { 'one/a': 'a', 'one/b': 'b', 'file': 'f' });
   write(to, { 'one/gone': 'old', 'one/a': 'a', 'one/b': 'b', 'two/stays': 'x', 'beside': 'x' });
@@ -258,7 +261,7 @@ test('of several sources only what is in the directories among them is mirrored'
   ]);
 });
 
-test('a token that only adds is refused before anything is sent', async () => {
+test('a push with --delete is refused to a token that only adds, and deletes nothing', async () => {
   const { server, from, to, environment } = await openScene('push');
   write(from, { a: 'a' });
   write(to, { precious: 'x' });
@@ -272,7 +275,7 @@ test('a token that only adds is refused before anything is sent', async () => {
   expect(namesIn(to)).toEqual(['precious']);
 });
 
-test('a server that has never heard of deletions gets nothing', async () => {
+test('a push with --delete sends nothing to a server that has never heard of deletions', async () => {
   const { createServer } = await import('node:http');
   const asked: string[] = [];
   const old = createServer((request, response) => {
@@ -301,7 +304,7 @@ test('a server that has never heard of deletions gets nothing', async () => {
 });
 
 describe.each(DIRECTIONS)('%s --delete with a selection', (direction) => {
-  test('deletes nothing that is left out, nor the directories above it', async () => {
+  test(`a ${direction} with --delete deletes nothing that is left out, nor the directories above it`, async () => {
     const { from, to, run } = await openScene(direction);
     write(from, { 'a': 'a', 'b': 'b', 'c': 'c', 'x.tmp': 'of the source' });
     write(to, {
@@ -318,7 +321,7 @@ describe.each(DIRECTIONS)('%s --delete with a selection', (direction) => {
     expect([namesIn(path.join(to, 'd/deep')), namesIn(path.join(to, 'cache'))]).toEqual([['z.tmp'], ['f']]);
   });
 
-  test('is refused with a list of paths', async () => {
+  test(`a ${direction} with --delete is refused with a list of paths`, async () => {
     const { from, to, run } = await openScene(direction);
     write(from, { a: 'a', b: 'b' });
     write(to, { precious: 'x' });
@@ -328,7 +331,7 @@ describe.each(DIRECTIONS)('%s --delete with a selection', (direction) => {
     expect(namesIn(to)).toEqual(['precious']);
   });
 
-  test('allows a directory for backups in the tree, where that is left out', async () => {
+  test(`a ${direction} with --delete takes a directory for backups in the tree, where that is left out`, async () => {
     const { from, to, run } = await openScene(direction);
     write(from, { a: 'a', b: 'b' });
     write(to, { gone: 'old' });

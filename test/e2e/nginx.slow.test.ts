@@ -30,16 +30,16 @@ async function thereAndBack(linesFor: (server: string) => string, below = ''): P
 const UPGRADES =
   'proxy_http_version 1.1; proxy_request_buffering off; proxy_buffering off; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";';
 
-describe.skipIf(!hasProgram('nginx'))('through nginx (skipped where there is none)', () => {
+describe.skipIf(!hasProgram('nginx'))('nginx (skipped where there is none)', () => {
   test.each([
     ['as it is installed', ''],
     ['that closes each connection', 'client_max_body_size 0; keepalive_timeout 0;'],
     ['that takes eight requests a connection', 'client_max_body_size 0; keepalive_requests 8;'],
-  ])('a file goes there and comes back: %s', async (_how, lines) => {
+  ])('a file goes there and comes back through an nginx %s', async (_how, lines) => {
     await thereAndBack((server) => `${lines} location / { proxy_pass ${server}; }`);
   });
 
-  test('channels work below a prefix', async () => {
+  test('a push and a pull work through nginx below a prefix, without retries', async () => {
     const ends = await thereAndBack(
       (server) => `client_max_body_size 0; location /files/ { ${UPGRADES} proxy_pass ${server}/; }`,
       '/files',
@@ -64,7 +64,7 @@ describe.skipIf(!hasProgram('nginx'))('through nginx (skipped where there is non
     expect(exitCode).toBe(5);
   });
 
-  test('the doctor finds the problems of a default installation, and its remedies solve them', async () => {
+  test('the doctor finds the problems of an nginx as it is installed, and its remedies solve them', async () => {
     const bad = ({ lines: said }: CliResult): unknown[] =>
       said
         .filter(({ level, check }) => level !== undefined && level !== 'ok' && check !== 'space')

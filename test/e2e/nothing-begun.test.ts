@@ -32,7 +32,7 @@ test.each([
   expect([exitCode, stderr]).toEqual([130, 'cairn: interrupted\n']);
 });
 
-test('a run that continues an earlier one says how to resume, and a dry run does not', async () => {
+test('a push that continues an earlier one says how to resume, and a dry run of it does not', async () => {
   const { environment, args } = await interruptPush();
   const said = async (more: readonly string[]): Promise<string> => {
     const run = startCairn([...args, '--retry-for', '1m', ...more], environment);

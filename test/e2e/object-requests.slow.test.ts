@@ -93,7 +93,7 @@ test('a push of 10,000 files of 4 KiB makes at most 80 puts, and a pull of them 
   expect(pictureOf(destination)).toEqual(pictureOf(source));
 });
 
-test('a second push of 100,000 unchanged files makes at most 30 requests, also at a server that knows nothing yet', async () => {
+test('a second push of 100,000 unchanged files makes at most 30 requests, also after a restart of the server', async () => {
   const { push, server } = await startCounted(createMemoryObjects());
   const source = writeSmallFiles(100_000, 1);
   await push(source);

@@ -81,7 +81,7 @@ test('the state of cairn in a source is left out, so that a second push finds no
   expect(verified.exitCode, verified.stdout.toString()).toBe(0);
 });
 
-test('what Node keeps of the code of cairn in a source is no part of it, so that a second push finds nothing new', async () => {
+test('the code of cairn that Node keeps in a source is left out, so that a second push finds nothing new', async () => {
   const { server, source, environment } = await openScene();
   const ofUser = { ...environment, env: { XDG_CACHE_HOME: path.join(source, '.cache') } };
   for (const bytesSent of [7, 0]) {
@@ -93,7 +93,7 @@ test('what Node keeps of the code of cairn in a source is no part of it, so that
 });
 
 test.skipIf(!existsSync('/proc/version'))(
-  'a file that is said to be empty, and has content, is refused alone, and pushed as a stream (needs /proc)',
+  'a file with content that is said to be empty is refused alone, and pushed as a stream (needs /proc)',
   async () => {
     const { server, environment, push } = await openScene();
     expect(statSync('/proc/version').size).toBe(0);
@@ -109,7 +109,7 @@ test.skipIf(!existsSync('/proc/version'))(
 );
 
 test.skipIf(!existsSync('/proc/self/net/unix') || !existsSync('/sys/kernel/mm/transparent_hugepage/enabled'))(
-  'of a tree of files whose sizes are not true each one is named, and none is called whole (needs /proc and /sys)',
+  'each file of a tree whose size is not true is named, and none is called whole (needs /proc and /sys)',
   async () => {
     const { server, push } = await openScene();
     // What a file of /sys has is less than the page that it is said to have.
@@ -131,7 +131,7 @@ function writeIn(directory: string, name: string): void {
   writeFileSync(at, 'x');
 }
 
-test('more directories and links to directories than may be open at a time are pushed together', async () => {
+test('a push takes more directories and links to directories than may be open at a time', async () => {
   const { server, source, environment } = await openScene();
   const words: string[] = [];
   for (let number = 0; number < 300; number += 1) {

@@ -10,7 +10,7 @@ const TRACED = 'import v8 from "node:v8"; v8.setFlagsFromString("--trace-wasm-co
 /** The loop that hashes has about 1,300 bytes of code, the parser more than 70,000. */
 const LARGE_BYTES = 20_000;
 
-test('hashing is optimised, the HTTP parser is not', async () => {
+test('V8 optimises the hashing of a run, and not its HTTP parser', async () => {
   const server = await startDiskServer();
   const file = path.join(temporaryDirectory(), 'file');
   writeRandomFile(file, 64 * 1024 * 1024);

@@ -9,7 +9,7 @@ import { temporaryDirectory } from '../support/trees.ts';
 
 const MIB = 1024 * 1024;
 
-describe.each(BACKENDS)('over $name', ({ start }) => {
+describe.each(BACKENDS)('pipes over $name', ({ start }) => {
   test.each([0, 5, 4 * MIB, 8 * MIB, 9 * MIB + 7])(
     'a stream of %i bytes goes out and comes back through pipes',
     async (size) => {
@@ -45,7 +45,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     expect(exitCode).toBe(143);
   });
 
-  test('--from-command publishes what the command wrote, and nothing when it fails', async () => {
+  test('a push with --from-command publishes what the command wrote, and nothing when it fails', async () => {
     const server = await start();
     const environment = { stateHome: temporaryDirectory(), token: server.token };
     const good = await cairn(
@@ -69,7 +69,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     expect(await fetchPublished(server, '/bad')).toBeUndefined();
   });
 
-  test('a directory cannot be pulled into a pipe, and the error says so', async () => {
+  test('a pull of a directory into a pipe is refused, and the error says so', async () => {
     const server = await start();
     const environment = { stateHome: temporaryDirectory(), token: server.token };
     const source = temporaryDirectory();

@@ -29,8 +29,8 @@ function run(words: readonly string[], token: string, env: Record<string, string
   return cairn(words, { stateHome: temporaryDirectory(), token, env: { ...LOOPBACK, ...env } });
 }
 
-describe('a proxy for https', () => {
-  test('carries a push and a pull in tunnels, and sees nothing of them', async () => {
+describe('proxies for https', () => {
+  test('a proxy for https carries a push and a pull in tunnels, and sees nothing of them', async () => {
     const { server, ca, url } = await secureServer();
     const proxy = await startHttpProxy({ credentials: 'me:p@ss' });
     const env = { HTTPS_PROXY: `http://me:p%40ss@127.0.0.1:${proxy.port}`, CAIRN_TLS_CA: ca };
@@ -47,7 +47,7 @@ describe('a proxy for https', () => {
     expect([proxy.requests, proxy.refusals]).toEqual([[], []]);
   });
 
-  test('that cuts its tunnels is used again', async () => {
+  test('a push goes on through a proxy for https that cut its tunnels', async () => {
     const { server, ca, url } = await secureServer();
     const proxy = await startHttpProxy();
     const source = path.join(temporaryDirectory(), 'file');
@@ -64,7 +64,7 @@ describe('a proxy for https', () => {
     expect(digestOf(path.join(server.root, 'file'))).toBe(digestOf(source));
   });
 
-  test('may speak TLS itself', async () => {
+  test('a proxy for https may speak TLS itself', async () => {
     const { server, ca, url } = await secureServer();
     const certificate = await issueServer();
     const proxy = await startHttpProxy({ certificate });
@@ -79,7 +79,7 @@ describe('a proxy for https', () => {
     expect(proxy.tunnels.length).toBeGreaterThan(0);
   });
 
-  test('does not hide an untrusted certificate', async () => {
+  test('a proxy for https does not hide an untrusted certificate', async () => {
     const { server, url } = await secureServer();
     const proxy = await startHttpProxy();
     const env = { HTTPS_PROXY: `http://127.0.0.1:${proxy.port}` };
@@ -92,7 +92,7 @@ describe('a proxy for https', () => {
     [{ credentials: 'me:right' }, 6, 'proxy-refused', 'does not accept its password'],
     [{ refusesWith: 403 }, 6, 'proxy-refused', 'opens no connection to 127.0.0.1:'],
     [{ refusesWith: 503 }, 5, 'network', 'opens no connection to 127.0.0.1:'],
-  ])('with %j ends with %i: %s', async (options, exitCode, code, said) => {
+  ])('a client behind a proxy for https with %j exits with %i: %s', async (options, exitCode, code, said) => {
     const { server, ca, url } = await secureServer();
     const proxy = await startHttpProxy(options);
     const env = { HTTPS_PROXY: `http://me:wrong-secret@127.0.0.1:${proxy.port}`, CAIRN_TLS_CA: ca };
@@ -103,7 +103,7 @@ describe('a proxy for https', () => {
     expect(result.stdout.toString() + result.stderr).not.toMatch(/wrong-secret|d3Jvbmct/);
   });
 
-  test('is named where it is away, or is one of SOCKS', async () => {
+  test('a client names a proxy for https that is away, and refuses one of SOCKS', async () => {
     const { server, ca, url } = await secureServer();
     const gone = await startHttpProxy();
     const words = ['ls', '--json', '--retry-for', '1s', `${url}/`];
@@ -117,8 +117,8 @@ describe('a proxy for https', () => {
   });
 });
 
-describe('a proxy for http', () => {
-  test('carries whole URLs, and its credentials go no further', async () => {
+describe('proxies for http', () => {
+  test('a proxy for http carries whole URLs, with the Host header of the server', async () => {
     const server = await startDiskServer();
     const proxy = await startHttpProxy({ credentials: 'me:pass' });
     const env = { http_proxy: `http://me:pass@127.0.0.1:${proxy.port}` };
@@ -139,7 +139,7 @@ describe('a proxy for http', () => {
     );
   });
 
-  test('that wants a password is named, and is not used for a server that NO_PROXY excludes', async () => {
+  test('a client names a proxy for http that wants a password, and goes around it for what NO_PROXY excludes', async () => {
     const server = await startDiskServer();
     const proxy = await startHttpProxy({ credentials: 'me:pass' });
     const HTTP_PROXY = `http://127.0.0.1:${proxy.port}`;

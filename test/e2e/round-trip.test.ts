@@ -16,7 +16,7 @@ import { pictureOf, temporaryDirectory, writeAwkwardTree, writeRandomFile } from
 
 const CHUNK = ['--chunk-size', '64K', '--json'];
 
-describe.each(BACKENDS)('over $name', ({ start }) => {
+describe.each(BACKENDS)('round trips over $name', ({ start }) => {
   test('an awkward tree comes back as it was, to the nanosecond', async () => {
     const server = await start();
     const source = temporaryDirectory();
@@ -35,7 +35,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     expect(readdirSync(path.join(environment.stateHome, 'transfers'))).toEqual([]);
   });
 
-  test('the second run moves nothing, and a changed file alone is moved', async () => {
+  test('a second push moves nothing, and one of a changed file moves that alone', async () => {
     const server = await start();
     const source = temporaryDirectory();
     const environment = { stateHome: temporaryDirectory(), token: server.token };
@@ -81,7 +81,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     expect(after).toMatchObject({ exitCode: 0, last: { bytesSent: 0 } });
   });
 
-  test('a dry run lists the entries that would move, and moves nothing', async () => {
+  test('a dry run of a push counts the bytes that would move, and moves nothing', async () => {
     const server = await start();
     const source = temporaryDirectory();
     const environment = { stateHome: temporaryDirectory(), token: server.token };
@@ -113,7 +113,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     expect(statSync(path.join(source, 'new')).size).toBe(300_000);
   });
 
-  test('several sources land side by side', async () => {
+  test('a push of several sources lands them side by side', async () => {
     const server = await start();
     const source = temporaryDirectory();
     const environment = { stateHome: temporaryDirectory(), token: server.token };
@@ -129,7 +129,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     expect((await fetchPublished(server, '/a/deep/file'))?.toString()).toBe('deep');
   });
 
-  test('an empty file and an empty directory are transfers too', async () => {
+  test('an empty file and an empty directory arrive', async () => {
     const server = await start();
     const source = temporaryDirectory();
     const environment = { stateHome: temporaryDirectory(), token: server.token };
@@ -147,7 +147,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     expect(readdirSync(back)).toEqual([]);
   });
 
-  test('verify finds a push equal, and names entries that differ', async () => {
+  test('cairn verify finds a push equal, and names entries that differ', async () => {
     const server = await start();
     const source = temporaryDirectory();
     const environment = { stateHome: temporaryDirectory(), token: server.token };
@@ -166,7 +166,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     expect(text).toContain('link');
   });
 
-  test('ls lists the entries of one level or of all', async () => {
+  test('cairn ls lists the entries of one level or of all', async () => {
     const server = await start();
     const source = temporaryDirectory();
     const environment = { stateHome: temporaryDirectory(), token: server.token };

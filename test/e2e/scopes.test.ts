@@ -49,8 +49,8 @@ async function openScene(): Promise<Scene> {
 const textOf = (scene: Scene, name: string): string =>
   readFileSync(path.join(scene.server.root, 'box', name), 'utf8');
 
-describe('a token that may push', () => {
-  test('and not read or list sends everything, and replaces files', async () => {
+describe('tokens that may push', () => {
+  test('a token that may push, and not read or list, sends everything and replaces files', async () => {
     const scene = await openScene();
     const pushed = await scene.run('write', ['push', '--json', scene.source, `${scene.server.url}/box`]);
     expect(pushed).toMatchObject({ exitCode: 0, last: { bytesSent: 9 + 9 + 10 + 3, bytesSkipped: 0 } });
@@ -65,7 +65,7 @@ describe('a token that may push', () => {
     expect(again).toMatchObject({ exitCode: 0, last: { bytesSkipped: 0 } });
   });
 
-  test('and list compares by size and time, and not by contents', async () => {
+  test('a token that may push and list compares by size and time, and not by contents', async () => {
     const scene = await openScene();
     const words = ['push', '--json', scene.source, `${scene.server.url}/box`];
     expect((await scene.run('write,list', words)).last).toMatchObject({ bytesSent: 9 + 3 });
@@ -74,16 +74,16 @@ describe('a token that may push', () => {
     expect(textOf(scene, 'pin')).toBe('pin=000000');
   });
 
-  test('and read finds equal files', async () => {
+  test('a token that may push and read finds equal files', async () => {
     const scene = await openScene();
     const words = ['push', '--json', '--checksum', scene.source, `${scene.server.url}/box`];
     expect((await scene.run('write,read', words)).last).toMatchObject({ bytesSkipped: 9 });
   });
 });
 
-describe('a token that only appends', () => {
+describe('tokens that only append', () => {
   test.each(['append', 'append,list', 'append,list,read'])(
-    'adds, names what it leaves out, and replaces nothing (%s)',
+    'a token of scope %s adds, names what it leaves out, and replaces nothing',
     async (scopes) => {
       const scene = await openScene();
       const pushed = await scene.run(scopes, [
@@ -115,8 +115,8 @@ describe('a token that only appends', () => {
   );
 });
 
-describe('a drop box', () => {
-  test('takes everything under names of its own, and reveals nothing', async () => {
+describe('drop boxes', () => {
+  test('a drop box takes everything under names of its own, and reveals nothing', async () => {
     const scene = await openScene();
     const words = ['push', '--json', scene.source, `${scene.server.url}/box`];
     const first = await scene.run('drop', words);
@@ -140,7 +140,7 @@ describe('a drop box', () => {
     expect(existsSync(path.join(scene.server.root, 'box/pin (4)'))).toBe(true);
   });
 
-  test('can be the scope of a grant, and so can adding', async () => {
+  test('a grant may be for a drop box, or for adding alone', async () => {
     const scene = await openScene();
     const stateHome = temporaryDirectory();
     const grant = async (how: string, token = scene.server.token): Promise<CliResult> =>

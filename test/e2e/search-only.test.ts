@@ -22,18 +22,21 @@ async function openScene(): Promise<{ server: DiskServer; here: CliEnvironment; 
 test.skipIf(obeyingPermissions === undefined).each([
   ['a file', 'tree/deep/file', 'file'],
   ['a tree', 'tree', 'tree'],
-])('%s is pulled into one, which stays as it was (needs setpriv as root)', async (_what, source, name) => {
-  const { server, here, drop } = await openScene();
-  const place = path.join(drop, name);
-  const pulled = await cairn(['pull', '-q', `${server.url}/${source}`, place], here);
-  expect([pulled.exitCode, pulled.stderr]).toEqual([0, '']);
-  expect(statSync(drop).mode & 0o7777).toBe(0o300);
-  chmodSync(drop, 0o700);
-  expect(pictureOf(place)).toEqual(pictureOf(path.join(server.root, source)));
-});
+])(
+  '%s is pulled into a search-only directory, which stays as it was (needs setpriv as root)',
+  async (_what, source, name) => {
+    const { server, here, drop } = await openScene();
+    const place = path.join(drop, name);
+    const pulled = await cairn(['pull', '-q', `${server.url}/${source}`, place], here);
+    expect([pulled.exitCode, pulled.stderr]).toEqual([0, '']);
+    expect(statSync(drop).mode & 0o7777).toBe(0o300);
+    chmodSync(drop, 0o700);
+    expect(pictureOf(place)).toEqual(pictureOf(path.join(server.root, source)));
+  },
+);
 
 test.skipIf(obeyingPermissions === undefined)(
-  'the entries of a tree are pulled into one itself, which stays as it was (needs setpriv as root)',
+  'the entries of a tree are pulled into a search-only directory, which stays as it was (needs setpriv as root)',
   async () => {
     const { server, here, drop } = await openScene();
     const pulled = await cairn(['pull', '-q', `${server.url}/tree`, drop], here);

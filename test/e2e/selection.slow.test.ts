@@ -150,16 +150,19 @@ const CASES: readonly (Case & { readonly what: string })[] = [
   },
 ];
 
-describe.each(['push', 'pull'] as const)('a %s', (direction) => {
-  test.each(CASES)('leaves out $what, and counts it', async ({ options, arrives, unselected }) => {
-    const scene = await openScene(writeProject);
-    const result = await scene[direction](options);
-    expect(result, result.stderr).toMatchObject({ exitCode: 0, last: { unselected, excluded: 0 } });
-    expect(result.arrived).toEqual(arrives);
-    expect(result.last['entries']).toBe(arrives.length + 1);
-  });
+describe.each(['push', 'pull'] as const)('selections of a %s', (direction) => {
+  test.each(CASES)(
+    `a ${direction} leaves out $what, and counts it`,
+    async ({ options, arrives, unselected }) => {
+      const scene = await openScene(writeProject);
+      const result = await scene[direction](options);
+      expect(result, result.stderr).toMatchObject({ exitCode: 0, last: { unselected, excluded: 0 } });
+      expect(result.arrived).toEqual(arrives);
+      expect(result.last['entries']).toBe(arrives.length + 1);
+    },
+  );
 
-  test('fetches no byte of what it leaves out', async () => {
+  test(`a ${direction} fetches no byte of what it leaves out`, async () => {
     const scene = await openScene((source) => {
       write(source, 'a', 'wanted');
       writeRandomFile(path.join(source, 'b/large'), 3_000_000);
@@ -177,7 +180,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     expect(result.arrived).toEqual(['a']);
   });
 
-  test('takes rules from files, in the order of the command line', async () => {
+  test(`a ${direction} takes rules from files, in the order of the command line`, async () => {
     const scene = await openScene(writeProject);
     const lists = temporaryDirectory();
     write(lists, 'excludes', '# objects\n\n*.o\r\nsub\n');
@@ -197,7 +200,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     expect(named).toEqual(['build/out', 'src/keep.o', 'src/main.o', 'sub']);
   });
 
-  test('chooses files by their age', async () => {
+  test(`a ${direction} chooses files by their age`, async () => {
     const now = Date.now() / 1000;
     const scene = await openScene((source) => {
       for (const [name, days] of [
@@ -214,7 +217,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     expect(result.last).toMatchObject({ unselected: 2 });
   });
 
-  test('takes listed paths, what is in them, and their parents; what is missing is named', async () => {
+  test(`a ${direction} takes listed paths, what is in them and their parents, and names what is missing`, async () => {
     const scene = await openScene(writeProject);
     const list = path.join(temporaryDirectory(), 'list');
     writeFileSync(list, './src/main.c\nbuild/deep/\nnowhere/x\n\n');
@@ -229,7 +232,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     );
   });
 
-  test('takes a list from standard input, with NUL between paths', async () => {
+  test(`a ${direction} takes a list of paths from standard input, with NUL between them`, async () => {
     const scene = await openScene((source) => {
       write(source, 'odd\nname');
       write(source, 'other');
@@ -240,7 +243,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     expect(result.arrived, result.stderr).toEqual(['odd\nname']);
   });
 
-  test('transfers nothing for an empty list, and says so', async () => {
+  test(`a ${direction} transfers nothing for an empty list of paths, and says so`, async () => {
     const scene = await openScene(writeProject);
     const result = await scene[direction](['--files-from', '-'], { stdin: [] });
     expect(result, result.stderr).toMatchObject({ exitCode: 0, arrived: [], last: { entries: 0 } });
@@ -248,7 +251,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
   });
 
   test.each(['../secret', '/etc/passwd', 'a/../../b'])(
-    'refuses the listed path %s, and names its line',
+    `a ${direction} refuses the listed path %s, and names its line`,
     async (bad) => {
       const scene = await openScene(writeProject);
       const result = await scene[direction](['--files-from', '-'], { stdin: [Buffer.from(`src\n${bad}\n`)] });
@@ -257,7 +260,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     },
   );
 
-  test('names in a dry run what would happen to which entry, and changes nothing', async () => {
+  test(`a ${direction} names in a dry run what would happen to which entry, and changes nothing`, async () => {
     const scene = await openScene(writeProject);
     const result = await scene[direction](['--dry-run', '--exclude', 'build/', '--max-size', '8']);
     expect(result.arrived).toEqual([]);
@@ -283,7 +286,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     expect(result.last).toMatchObject({ unselected: 5, entries: 4 });
   });
 
-  test('goes on with the same selection, wherever its rules come from', async () => {
+  test(`a ${direction} goes on with the same selection, wherever its rules come from`, async () => {
     const scene = await openScene((source) => {
       writeRandomFile(path.join(source, 'a'), 1_500_000);
       writeRandomFile(path.join(source, 'secret'), 200_000);
@@ -319,7 +322,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     expect(pathsIn(arrivedIn)).toEqual(['a', 'secret']);
   });
 
-  test('gives up an unfinished transfer of another selection, so that nothing it leaves out arrives', async () => {
+  test(`a ${direction} gives up an unfinished transfer of another selection, so that nothing it leaves out arrives`, async () => {
     const scene = await openScene((source) => {
       writeRandomFile(path.join(source, 'a'), 1_500_000);
       writeRandomFile(path.join(source, 'secret'), 200_000);
@@ -339,15 +342,18 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     expect(pathsIn(direction === 'push' ? path.join(server.root, 'tree') : destination)).toEqual(['a']);
   });
 
-  test.skipIf(!hasProgram('rsync'))('takes the same entries of a list as rsync (needs rsync)', async () => {
-    const scene = await openScene(writeProject);
-    const list = path.join(temporaryDirectory(), 'list');
-    writeFileSync(list, 'src/main.c\nbuild\n./link\nsub/build\n');
-    const result = await scene[direction](['--files-from', list]);
-    const expected = temporaryDirectory();
-    execFileSync('rsync', ['-a', '-r', '--files-from', list, `${scene.source}/`, expected]);
-    expect(result.arrived, result.stderr).toEqual(pathsIn(expected));
-  });
+  test.skipIf(!hasProgram('rsync'))(
+    `a ${direction} takes the same entries of a list as rsync (needs rsync)`,
+    async () => {
+      const scene = await openScene(writeProject);
+      const list = path.join(temporaryDirectory(), 'list');
+      writeFileSync(list, 'src/main.c\nbuild\n./link\nsub/build\n');
+      const result = await scene[direction](['--files-from', list]);
+      const expected = temporaryDirectory();
+      execFileSync('rsync', ['-a', '-r', '--files-from', list, `${scene.source}/`, expected]);
+      expect(result.arrived, result.stderr).toEqual(pathsIn(expected));
+    },
+  );
 });
 
 function writeRules(text: string): string {
@@ -405,7 +411,7 @@ test('a .cairnignore that comes deep in the source meanwhile counts in the scan 
   ]);
 });
 
-test('a push goes on where its .cairnignore is as it was, and resume leaves a list of standard input alone', async () => {
+test('a push goes on where its .cairnignore is as it was, and resume needs the list of standard input again', async () => {
   const scene = await openScene((source) => {
     writeRandomFile(path.join(source, 'a'), 1_500_000);
     write(source, '.cairnignore', '*.o\n');
@@ -424,13 +430,13 @@ test('a push goes on where its .cairnignore is as it was, and resume leaves a li
   expect(pathsIn(path.join(scene.server.root, 'tree'))).toEqual(['a']);
 });
 
-test('the environment gives rules, too, before those of the command line', async () => {
+test('CAIRN_EXCLUDE gives rules before those of the command line', async () => {
   const { push } = await openScene(writeProject);
   const result = await push(['--include', 'keep.o'], { env: { CAIRN_EXCLUDE: '*.o' } });
   expect(result.arrived, result.stderr).toEqual(without('src/main.o'));
 });
 
-describe('rules in the source', () => {
+describe('.cairnignore files', () => {
   const writeTree = (source: string): void => {
     write(source, '.cairnignore', '*.tmp\n/top\n');
     write(source, 'a.tmp');
@@ -441,7 +447,7 @@ describe('rules in the source', () => {
     write(source, 'sub/b/c');
   };
 
-  test('count in every directory, deeper ones first, and are carried themselves', async () => {
+  test('the rules of .cairnignore files count in every directory, deeper ones first, and are carried themselves', async () => {
     const { push } = await openScene(writeTree);
     const result = await push([]);
     expect(result.arrived, result.stderr).toEqual([
@@ -454,20 +460,20 @@ describe('rules in the source', () => {
     expect(result.last).toMatchObject({ unselected: 3 });
   });
 
-  test('give way to options', async () => {
+  test('the rules of .cairnignore files give way to options', async () => {
     const { push } = await openScene(writeTree);
     const result = await push(['--include', '/top', '--exclude', '.cairnignore', '--exclude', 'sub/a.tmp']);
     expect(result.arrived, result.stderr).toEqual(['sub/', 'sub/top', 'top']);
   });
 
-  test('are turned off by --no-ignore-files, and mean nothing in a pull', async () => {
+  test('the rules of .cairnignore files are turned off by --no-ignore-files, and mean nothing in a pull', async () => {
     const { push, pull, source } = await openScene(writeTree);
     const whole = pathsIn(source);
     expect((await push(['--no-ignore-files'])).arrived).toEqual(whole);
     expect((await pull([])).arrived).toEqual(whole);
   });
 
-  test('that cannot be read are named, and the rest arrives', async () => {
+  test('a .cairnignore file that cannot be read is named, and the rest arrives', async () => {
     const { push } = await openScene((source) => {
       write(source, 'a');
       symlinkSync('elsewhere', path.join(source, '.cairnignore'));
@@ -478,7 +484,7 @@ describe('rules in the source', () => {
     expect(result.stdout.toString()).toContain('could not be read and do not count');
   });
 
-  test('hold for both sides of a comparison', async () => {
+  test('the rules of .cairnignore files hold for both sides of a comparison', async () => {
     const { push, source, server, environment, url } = await openScene(writeTree);
     await push([]);
     write(server.root, 'tree/sub/b/left-from-before');
@@ -533,7 +539,7 @@ test.skipIf(!canMount)(
   },
 );
 
-test('what the server cannot list, and is left out, makes nothing partial', async () => {
+test('an entry that the server cannot list makes nothing partial where it is left out', async () => {
   const { server, source, environment, url } = await openScene((at) => write(at, 'a'));
   await cairn(['push', source, url], environment);
   execFileSync('mkfifo', [path.join(server.root, 'tree/pipe')]);
@@ -631,7 +637,7 @@ test.each(['pull', 'ls'])(
 );
 
 test.each([
-  ['a stream', ['--exclude', 'a', '-', 'URL'], 'a stream has no entries to select'],
+  ['rules for a stream', ['--exclude', 'a', '-', 'URL'], 'a stream has no entries to select'],
   ['--exclude with !', ['--exclude', '!a', '.', 'URL'], '--exclude takes a pattern without "!"'],
   ['-0 alone', ['-0', '.', 'URL'], 'give that, too'],
   ['a list for several sources', ['--files-from', '-', 'a', 'b', 'URL'], 'there are several sources'],

@@ -200,29 +200,32 @@ const DAMAGES: readonly Damage[] = [
 ];
 
 describe('cairn serve --check', () => {
-  test.each(DAMAGES)('finds and repairs $what', async ({ harm, kinds, goesOn, exitCode }) => {
-    const it = await interruptPush();
-    harm(it);
-    const before = stateOf(it.root);
-    const looked = await check(it.root, '--dry-run');
-    expect(kindsOf(looked), looked.stderr).toEqual(kinds);
-    expect(looked).toMatchObject({ exitCode, last: { type: 'summary', dryRun: true, exitCode } });
-    expect(stateOf(it.root)).toEqual(before);
-    const repaired = await check(it.root);
-    expect(kindsOf(repaired)).toEqual(kinds);
-    expect(repaired).toMatchObject({ exitCode, last: { type: 'summary', dryRun: false, exitCode } });
-    const again = await check(it.root);
-    expect(kindsOf(again)).toEqual([]);
-    expect(again).toMatchObject({ exitCode: 0, last: { repaired: 0, notRepairable: 0, code: 'ok' } });
-    const finished = await it.finish();
-    expect(finished, finished.stderr).toMatchObject({ exitCode: 0 });
-    expect(digestOf(path.join(it.root, 'file'))).toBe(digestOf(it.source));
-    // Where all of it had to be withdrawn, the session goes on all the same.
-    if (!goesOn) expect(finished.last['bytesResumed']).toBe(0);
-    else expect(finished.stderr).not.toContain('starts over');
-  });
+  test.each(DAMAGES)(
+    'cairn serve --check finds and repairs $what',
+    async ({ harm, kinds, goesOn, exitCode }) => {
+      const it = await interruptPush();
+      harm(it);
+      const before = stateOf(it.root);
+      const looked = await check(it.root, '--dry-run');
+      expect(kindsOf(looked), looked.stderr).toEqual(kinds);
+      expect(looked).toMatchObject({ exitCode, last: { type: 'summary', dryRun: true, exitCode } });
+      expect(stateOf(it.root)).toEqual(before);
+      const repaired = await check(it.root);
+      expect(kindsOf(repaired)).toEqual(kinds);
+      expect(repaired).toMatchObject({ exitCode, last: { type: 'summary', dryRun: false, exitCode } });
+      const again = await check(it.root);
+      expect(kindsOf(again)).toEqual([]);
+      expect(again).toMatchObject({ exitCode: 0, last: { repaired: 0, notRepairable: 0, code: 'ok' } });
+      const finished = await it.finish();
+      expect(finished, finished.stderr).toMatchObject({ exitCode: 0 });
+      expect(digestOf(path.join(it.root, 'file'))).toBe(digestOf(it.source));
+      // Where all of it had to be withdrawn, the session goes on all the same.
+      if (!goesOn) expect(finished.last['bytesResumed']).toBe(0);
+      else expect(finished.stderr).not.toContain('starts over');
+    },
+  );
 
-  test('says that all is well, and how much it has checked', async () => {
+  test('cairn serve --check finds nothing where all is well, and says how much it has checked', async () => {
     const it = await interruptPush();
     const result = await check(it.root);
     expect(result.lines).toHaveLength(1);
@@ -233,7 +236,7 @@ describe('cairn serve --check', () => {
     expect(finished.last['bytesResumed']).toBeGreaterThanOrEqual(Number(bytesVerified));
   });
 
-  test('leaves a journal of a newer cairn alone, and says so', async () => {
+  test('cairn serve --check leaves a journal of a newer cairn alone, and says so', async () => {
     const it = await interruptPush();
     const journal = path.join(it.staging, 'journal');
     writeFileSync(journal, encodeHeader(2));
@@ -246,7 +249,7 @@ describe('cairn serve --check', () => {
     expect(stateOf(it.root)).toEqual(before);
   });
 
-  test('removes a journal of another transfer', async () => {
+  test('cairn serve --check removes a journal of another transfer', async () => {
     const it = await interruptPush();
     const other = await interruptPush();
     copyFileSync(path.join(other.staging, 'journal'), path.join(it.staging, 'journal'));
@@ -257,7 +260,7 @@ describe('cairn serve --check', () => {
     expect(digestOf(path.join(it.root, 'file'))).toBe(digestOf(it.source));
   });
 
-  test('shows names from clients without control characters', async () => {
+  test('cairn serve --check shows names from clients without control characters', async () => {
     const it = await interruptPush();
     changeRecord(it, { target: 'a\u001b[31mb\u202ec' });
     unlinkSync(path.join(it.staging, 'manifest'));
@@ -271,13 +274,13 @@ describe('cairn serve --check', () => {
     expect((await check(it.root)).stdout.toString()).not.toMatch(HOSTILE);
   });
 
-  test('refuses to work beside a running server', async () => {
+  test('cairn serve --check refuses to work beside a running server', async () => {
     const server = await startDiskServer();
     expect(await check(server.root)).toMatchObject({ exitCode: 8, last: { code: 'state-locked' } });
     expect(await check(server.root, '--dry-run')).toMatchObject({ exitCode: 8 });
   });
 
-  test('frees nothing where the records are somewhere else', async () => {
+  test('cairn serve --check frees nothing where the records are somewhere else', async () => {
     const it = await interruptPush();
     const state = temporaryDirectory();
     renameSync(path.dirname(it.record), path.join(state, 'sessions'));
@@ -287,7 +290,7 @@ describe('cairn serve --check', () => {
   });
 
   test.skipIf(obeyingPermissions === undefined)(
-    'names the sessions that the storage does not let it check, and ends with 9',
+    'cairn serve --check names the sessions that the storage does not let it check, and ends with 9',
     async () => {
       const it = await interruptPush();
       chmodSync(path.join(it.staging, 'plan'), 0);
@@ -301,7 +304,7 @@ describe('cairn serve --check', () => {
     },
   );
 
-  test('takes --dry-run only with --check', async () => {
+  test('cairn serve takes --dry-run only with --check', async () => {
     const words = ['serve', '--dry-run', '--root', temporaryDirectory()];
     const result = await cairn(words, { stateHome: temporaryDirectory() });
     expect(result.exitCode).toBe(2);

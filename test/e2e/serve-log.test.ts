@@ -75,7 +75,7 @@ async function expectServing({ url, token, child, ended }: Serving): Promise<voi
   expect(await ended).toEqual([0, null]);
 }
 
-test.skipIf(!existsSync('/dev/full'))('a log that goes to a full disk ends nothing', async () => {
+test.skipIf(!existsSync('/dev/full'))('a log that goes to a full disk does not end the server', async () => {
   const full = openSync('/dev/full', 'w');
   const serving = await serve(full);
   closeSync(full);

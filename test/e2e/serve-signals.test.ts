@@ -15,7 +15,7 @@ async function untilLogged(server: DiskServer, text: string): Promise<void> {
   while (!server.log().includes(text)) await delay(10);
 }
 
-test('only signals that ask for the end end a server, and none opens the debugger of Node', async () => {
+test('a server ends only upon signals that ask for it, and none opens the debugger of Node', async () => {
   const server = await startDiskServer({ extraArgs: ['--log-level', 'debug'] });
   const signals = [
     'SIGUSR1',

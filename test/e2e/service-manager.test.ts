@@ -21,11 +21,11 @@ function shownFingerprint(port: number): Promise<string> {
   });
 }
 
-describe.runIf(canReceiveDatagrams)('a service manager (needs perl)', () => {
+describe.runIf(canReceiveDatagrams)('service managers (needs perl)', () => {
   test.each([
     ['at a path', () => path.join(temporaryDirectory(), 'notify')],
     ['at an abstract name', () => `@cairn-test-${process.pid}-serve`],
-  ])('hears that the server answers, and that it ends: %s', async (_where, addressOf) => {
+  ])('a service manager %s hears that the server answers, and that it ends', async (_where, addressOf) => {
     const address = addressOf();
     const socket = await openNotifySocket(address);
     const server = await startDiskServer({ isStartedLater: true });
@@ -39,7 +39,7 @@ describe.runIf(canReceiveDatagrams)('a service manager (needs perl)', () => {
     expect(socket.messages).toHaveLength(2);
   });
 
-  test('hears nothing from a server that cannot listen', async () => {
+  test('a service manager hears nothing from a server that cannot listen', async () => {
     const address = path.join(temporaryDirectory(), 'notify');
     const socket = await openNotifySocket(address);
     const { port } = await startDiskServer();
@@ -57,7 +57,7 @@ describe.runIf(canReceiveDatagrams)('a service manager (needs perl)', () => {
     expect(socket.messages).toHaveLength(1);
   });
 
-  test('hears the end of a reload once the new certificate is shown', async () => {
+  test('a service manager hears the end of a reload once the new certificate is shown', async () => {
     const address = path.join(temporaryDirectory(), 'notify');
     const socket = await openNotifySocket(address);
     const files = writeIssued(await issueServer());

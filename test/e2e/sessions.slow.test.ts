@@ -33,8 +33,8 @@ async function slowPush() {
   return { server, run, args, environment, sessions, url: `${server.url}/` };
 }
 
-describe('a running push', () => {
-  test('is listed with its progress and aborted; its client learns of it, and no bytes stay', async () => {
+describe('cairn sessions of a running push', () => {
+  test('cairn sessions aborts a running push, whose client learns of it, and no bytes stay', async () => {
     const { server, run, sessions, url } = await slowPush();
     const listed = await sessions('list', url);
     expect(listed).toMatchObject({ exitCode: 0, last: { type: 'summary', sessions: 1 } });
@@ -54,7 +54,7 @@ describe('a running push', () => {
     expect(whats).toEqual(['established', 'opened', 'aborted']);
   });
 
-  test('that was killed, taken over and suspended has all of that in its history', async () => {
+  test('cairn sessions shows that a push was killed, taken over and suspended', async () => {
     const { server, run, args, environment, sessions, url } = await slowPush();
     run.child.kill('SIGKILL');
     await run.result;
@@ -79,7 +79,7 @@ describe('a running push', () => {
   });
 });
 
-test('one command ends many sessions, and only the chosen ones', async () => {
+test('cairn sessions abort --all ends many sessions at once, and only the chosen ones', async () => {
   const it = await interruptPush();
   const root = memoryDirectory();
   const server = await startDiskServer({ root, extraArgs: ['--session-lease', '1h'], isStartedLater: true });
@@ -102,7 +102,7 @@ test('one command ends many sessions, and only the chosen ones', async () => {
   expect((await run('list', '--state', 'aborted')).last).toMatchObject({ sessions: 300 });
 });
 
-describe('what cannot be', () => {
+describe('refusals of cairn sessions', () => {
   test.each([
     ['no id', ['abort', 'URL'], 2, 'usage'],
     ['ids and all', ['abort', '--all', 'URL', 'x'], 2, 'usage'],
@@ -111,7 +111,7 @@ describe('what cannot be', () => {
     ['a wrong age', ['list', '--older-than', 'long', 'URL'], 2, 'usage'],
     ['an unknown id', ['show', 'URL', 'A'.repeat(22)], 10, 'session-not-found'],
     ['an unknown beginning', ['show', 'URL', 'zz'], 10, 'session-not-found'],
-  ])('%s is refused', async (_what, words, exitCode, code) => {
+  ])('cairn sessions refuses a call with %s', async (_what, words, exitCode, code) => {
     const server = await startDiskServer();
     const args = words.map((word) => (word === 'URL' ? `${server.url}/` : word));
     const environment = { stateHome: temporaryDirectory(), token: server.token };
@@ -119,7 +119,7 @@ describe('what cannot be', () => {
     expect([result.exitCode, result.last['code']]).toEqual([exitCode, code]);
   });
 
-  test('a wrong token sees nothing', async () => {
+  test('cairn sessions shows nothing to a wrong token', async () => {
     const server = await startDiskServer();
     const environment = { stateHome: temporaryDirectory(), token: 'w'.repeat(43) };
     const result = await cairn(['sessions', 'list', '--json', `${server.url}/`], environment);

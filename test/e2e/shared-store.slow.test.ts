@@ -42,7 +42,7 @@ function writeTree(): string {
   return source;
 }
 
-test('two servers over one store take the requests of one push and one pull in turn, and one of them may die', async () => {
+test('two servers over one store share the requests of a push and a pull, and one of them may die', async () => {
   const store = newStore();
   const nodes = [await startNode(store), await startNode(store)] as const;
   let there: readonly Node[] = nodes;
@@ -65,7 +65,7 @@ test('two servers over one store take the requests of one push and one pull in t
 });
 
 test.skipIf(!hasProgram('nginx'))(
-  'nginx and haproxy, which have to be installed, send requests to several servers as the documents say',
+  'nginx and haproxy send requests to several servers as the documents say (skipped without nginx)',
   async () => {
     const store = newStore();
     const nodes = [await startNode(store), await startNode(store)];
@@ -113,7 +113,7 @@ test('servers over one store share their tokens, and only the one that made the 
   }
 });
 
-test('a server of a store ends in order, and is told apart from one of a root', async () => {
+test('a server of a store ends in order, and refuses a directory that is none or is missing', async () => {
   const store = newStore();
   const node = await startNode(store);
   node.run.child.kill('SIGTERM');

@@ -43,7 +43,7 @@ test.each([
   ['in time', 0.5],
   ['only after the one before has expired', 1.7],
 ])(
-  'a push whose access tokens are replaced %s ends well, and sends nothing twice beyond what was in flight',
+  'a push whose tokens are replaced %s ends well, and sends nothing twice beyond what was in flight',
   async (_when, lives) => {
     const server = await startDiskServer();
     const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: RATE });

@@ -8,7 +8,7 @@ import { startDiskServer } from '../support/servers.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 
 it.skipIf(!canChown)(
-  'root keeps its own checkpoints in the state home of another user, and reads none of that user (needs root)',
+  'root keeps its checkpoints apart in the state directory of another user (needs root)',
   async () => {
     const server = await startDiskServer();
     const stateHome = path.join(temporaryDirectory(), 'state');

@@ -64,7 +64,7 @@ test.each(['push', 'pull'] as const)(
   },
 );
 
-test('a pipe with --sync close gets through: the client asks when its window is full', async () => {
+test('a push of a stream with --sync close gets through, since the client asks for syncs when its window is full', async () => {
   const server = await startDiskServer({ extraArgs: ['--sync', 'close'] });
   const environment = { stateHome: temporaryDirectory(), token: server.token };
   const pieces = Array.from({ length: 6 }, (_, n) => Buffer.alloc(4 * MIB, n));

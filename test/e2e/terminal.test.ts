@@ -56,7 +56,7 @@ function atTerminal(words: readonly string[], stateHome: string, token: string) 
 }
 
 describe('a push without a terminal', () => {
-  test('outlives SIGHUP, as under nohup', async () => {
+  test('a push without a terminal outlives SIGHUP, as under nohup', async () => {
     const { file, url, environment } = await scene();
     const run = startCairn(['push', '--json', '--bwlimit', '4M', file, url], environment);
     await untilLine(run, (line) => line['phase'] === 'transferring');
@@ -66,7 +66,7 @@ describe('a push without a terminal', () => {
 });
 
 describe.skipIf(!hasTerminals)('a push at a terminal (needs script)', () => {
-  test('prints the command that resumes whole, and leaves the terminal as it was', async () => {
+  test('a push at a terminal prints the command that resumes whole, and leaves the terminal as it was', async () => {
     const { file, url, environment } = await scene();
     const run = atTerminal([file, url], environment.stateHome, environment.token);
     await run.until(/\d+% /);
@@ -78,7 +78,7 @@ describe.skipIf(!hasTerminals)('a push at a terminal (needs script)', () => {
     expect(run.text().lastIndexOf('\u001b[?25h')).toBeGreaterThan(run.text().lastIndexOf('\u001b[?25l'));
   });
 
-  test('ends with a checkpoint when the terminal says that it goes away', async () => {
+  test('a push at a terminal that goes away ends with a checkpoint', async () => {
     const { file, url, environment } = await scene();
     const run = atTerminal([file, url], environment.stateHome, environment.token);
     await run.until(/\d+% /);

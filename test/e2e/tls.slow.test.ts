@@ -65,8 +65,8 @@ const ls = (
     env,
   });
 
-describe('a transfer over TLS', () => {
-  test('goes both ways with a private authority, and is listed and verified', async () => {
+describe('transfers over TLS', () => {
+  test('a transfer over TLS goes both ways with a private authority, and is listed and verified', async () => {
     const authority = await issueAuthority('House of Stones');
     const ca = writeAuthorities(authority);
     const server = await startTlsServer(await issueServer(authority));
@@ -85,7 +85,7 @@ describe('a transfer over TLS', () => {
     expect((await ls(server.secureUrl, server.token, ['--tls-ca', ca])).exitCode).toBe(0);
   });
 
-  test('finds the token of a server of the same user, and is resumed with its options', async () => {
+  test('a transfer over TLS is resumed with its options, and a client finds the token of a server of its user', async () => {
     const own = await issueServer();
     const server = await startTlsServer(own);
     const source = path.join(temporaryDirectory(), 'file');
@@ -131,11 +131,11 @@ test('a flipped bit below TLS costs a connection, and the transfer goes on', asy
   expect(digestOf(path.join(server.root, 'file'))).toBe(digestOf(source));
 });
 
-describe('an untrusted certificate', () => {
+describe('untrusted certificates', () => {
   test.each([
     ['expired', { days: -3 }, 'it has expired, it was valid until 20'],
     ['wrong host', { dns: ['other.example'], ips: [] }, 'it is not for 127.0.0.1, but for other.example'],
-  ])('ends the command at once: %s', async (_why, changes, said) => {
+  ])('an untrusted certificate (%s) ends the command at once', async (_why, changes, said) => {
     const authority = await issueAuthority('House of Stones');
     const server = await startTlsServer(await issueServer(authority, changes));
     const result = await ls(server.secureUrl, server.token, ['--tls-ca', writeAuthorities(authority)]);
@@ -143,7 +143,7 @@ describe('an untrusted certificate', () => {
     expect(result.stderr + String(result.last['message'])).toContain(said);
   });
 
-  test('ends the command at once: unknown issuer, and with an authority that is another one', async () => {
+  test('a certificate of an unknown issuer, or of another authority than the named one, ends the command at once', async () => {
     const server = await startTlsServer(await issueServer(await issueAuthority('House of Stones')));
     const unknown = await ls(server.secureUrl, server.token);
     expect([unknown.exitCode, unknown.last['code']]).toEqual([6, 'certificate-untrusted']);
@@ -159,8 +159,8 @@ describe('an untrusted certificate', () => {
   });
 });
 
-describe('the wrong scheme', () => {
-  test('http to a port of TLS says https, https to a plain port says http', async () => {
+describe('wrong schemes', () => {
+  test('a client with http at a port of TLS is told of https, and one with https at a plain port of http', async () => {
     const secure = await startTlsServer(await issueServer());
     const plain = await startDiskServer();
     const http = await ls(secure.url, secure.token);
@@ -172,14 +172,14 @@ describe('the wrong scheme', () => {
   });
 });
 
-describe('a server with TLS', () => {
+describe('servers with TLS', () => {
   const serve = (words: readonly string[]): Promise<CliResult> => {
     const root = temporaryDirectory();
     const listen = ['--root', root, '--listen', '127.0.0.1:0', '--json'];
     return cairn(['serve', ...listen, ...words], { stateHome: temporaryDirectory() });
   };
 
-  test('refuses files that do not fit, and says what to do', async () => {
+  test('a server with TLS refuses files that do not fit, and says what to do', async () => {
     const files = writeIssued(await issueServer());
     const others = writeIssued(await issueServer());
     const refused = async (cert: string, key: string): Promise<string> => {
@@ -206,7 +206,7 @@ describe('a server with TLS', () => {
     }
   });
 
-  test('warns of a certificate that is about to end, and listens beyond the machine', async () => {
+  test('a server with TLS warns of a certificate that is about to end, and listens beyond the machine', async () => {
     const files = writeIssued(await issueServer(undefined, { days: 5 }));
     const words = ['serve', '--root', temporaryDirectory(), '--listen', '0.0.0.0:0', '--json'];
     const run = startCairn([...words, '--tls-cert', files.cert, '--tls-key', files.key], {
@@ -220,7 +220,7 @@ describe('a server with TLS', () => {
     expect(result.stderr).toContain('"daysLeft":4');
   });
 
-  test('shows a new certificate after SIGHUP, keeps the old one where the new is bad, and drops no client', async () => {
+  test('a server with TLS shows a new certificate after SIGHUP, keeps the old one where it is bad, and drops no client', async () => {
     const authorities = [await issueAuthority('Old House'), await issueAuthority('New House')] as const;
     const [first, second] = [await issueServer(authorities[0]), await issueServer(authorities[1])];
     const server = await startTlsServer(first);
@@ -264,7 +264,7 @@ describe('client certificates', () => {
     return { server, clients, clientCa, show };
   }
 
-  test('replace tokens, each for its own directory', async () => {
+  test('client certificates replace tokens, each for its own directory', async () => {
     const { server, show } = await mutualScene(['--tls-client-path', '/home/{cn}']);
     const alice = await show('alice');
     const source = temporaryDirectory();
@@ -284,7 +284,7 @@ describe('client certificates', () => {
     expect(existsSync(path.join(server.root, 'home/bob'))).toBe(false);
   });
 
-  test('are not needed with a token, and do not help with a wrong one', async () => {
+  test('client certificates are not needed with a token, and do not help with a wrong one', async () => {
     const { server, show } = await mutualScene();
     const trust = ['--tls-ca', server.files.cert];
     expect((await ls(server.secureUrl, server.token, trust)).exitCode).toBe(0);
@@ -294,7 +294,7 @@ describe('client certificates', () => {
     expect((await ls(server.secureUrl, 'a-wrong-token', alice)).last['code']).toBe('unauthenticated');
   });
 
-  test('of another authority, and expired ones, are refused', async () => {
+  test('client certificates of another authority, and expired ones, are refused', async () => {
     const { server, show } = await mutualScene();
     const stranger = await ls(
       server.secureUrl,
@@ -307,7 +307,7 @@ describe('client certificates', () => {
     expect([old.exitCode, old.last['code']]).toEqual([6, 'unauthenticated']);
   });
 
-  test('allow only what the server says', async () => {
+  test('client certificates allow only what the server says', async () => {
     const { server, show } = await mutualScene(['--tls-client-scope', 'list']);
     mkdirSync(path.join(server.root, 'directory'));
     const alice = await show('alice');
@@ -323,7 +323,7 @@ describe('client certificates', () => {
     expect([pulled.exitCode, pulled.last['code']]).toEqual([6, 'forbidden']);
   });
 
-  test('whose authority is removed end at once, also in running transfers, which keep their chunks', async () => {
+  test('client certificates whose authority is removed end at once, and transfers go on once it is back', async () => {
     const { server, clients, clientCa, show } = await mutualScene();
     const alice = await show('alice');
     const source = path.join(temporaryDirectory(), 'file');

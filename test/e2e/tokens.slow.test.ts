@@ -160,7 +160,7 @@ test('a revoked token stops its push within two seconds, and a new one of the sa
   expect(digestOf(path.join(it.server.root, 'large'))).toBe(digestOf(large));
 });
 
-test('a quota says how much is used, and a token of the same owner with a larger quota finishes the push', async () => {
+test('a quota says how much is used, and a larger one of the same owner finishes the push', async () => {
   const it = await scene();
   const small = await it.create(
     'small',
@@ -208,7 +208,7 @@ test('a limit for every owner is a setting of the server', async () => {
   expect(second.last['message']).toContain('one owner may have 1 unfinished transfers');
 });
 
-test('a grant lets a client without an account push one file, until it is revoked, and nothing else', async () => {
+test('a grant lets a client without an account push below one path, until it is revoked, and nothing else', async () => {
   const it = await scene();
   const owner = await it.create('owner', '--path', '/inbox');
   const grantFile = path.join(temporaryDirectory(), 'bob.grant');
@@ -336,7 +336,7 @@ test('no secret is in a log, a message, or a file that others may read', async (
     expect(readFileSync(path.join(it.server.root, '.cairn/tokens.json'), 'utf8')).not.toContain(hash[0]);
 });
 
-test('the first token can be revoked; the server then says how to get another one', async () => {
+test('a first token that is revoked is no longer accepted, nor found by clients of the same user', async () => {
   const it = await scene();
   const secret = it.server.token;
   expect(await it.token('revoke', 'first')).toMatchObject({ exitCode: 0 });
@@ -354,13 +354,16 @@ test('the first token can be revoked; the server then says how to get another on
   });
 });
 
-test.runIf(process.getuid?.() === 0)('the state of another user is left alone (needs root)', async () => {
-  const state = path.join(temporaryDirectory(), 'state');
-  mkdirSync(state);
-  chmodSync(state, 0o700);
-  chownSync(state, 12_345, 12_345);
-  const made = await cairn(['token', 'create', 'x', '--state', state], { stateHome: temporaryDirectory() });
-  expect(made).toMatchObject({ exitCode: 9 });
-  expect(made.stderr).toContain("sudo -u '#12345'");
-  expect(readdirSync(state)).toEqual([]);
-});
+test.runIf(process.getuid?.() === 0)(
+  'cairn token create leaves the state of another user alone (needs root)',
+  async () => {
+    const state = path.join(temporaryDirectory(), 'state');
+    mkdirSync(state);
+    chmodSync(state, 0o700);
+    chownSync(state, 12_345, 12_345);
+    const made = await cairn(['token', 'create', 'x', '--state', state], { stateHome: temporaryDirectory() });
+    expect(made).toMatchObject({ exitCode: 9 });
+    expect(made.stderr).toContain("sudo -u '#12345'");
+    expect(readdirSync(state)).toEqual([]);
+  },
+);

@@ -6,7 +6,7 @@ import { cairn } from '../support/cli.ts';
 import { startDiskServer } from '../support/servers.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 
-test('rm, mv and mkdir do what their namesakes do, several at a time, with the exit code of the first failure', async () => {
+test('cairn rm, mv and mkdir do what their namesakes do, several at a time, with the exit code of the first failure', async () => {
   const server = await startDiskServer();
   const environment = { stateHome: temporaryDirectory(), token: server.token };
   const run = (...words: string[]) => cairn(words, environment);
