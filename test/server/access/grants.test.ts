@@ -279,15 +279,15 @@ describe('forged grants', () => {
 
 describe('bounds of grants', () => {
   test.each([
-    ['the scope', { scopes: ['read' as const] }, push(), 'forbidden'],
-    ['the scope', { scopes: ['write' as const] }, push({ direction: 'pull' }), 'forbidden'],
-    ['the path', { pathPrefix: 'inbox/alice' }, push(), 'forbidden'],
-    ['the path', { pathPrefix: 'inbox/bo' }, push(), 'forbidden'],
-    ['the time', { expiresAtMs: Date.now() + HOUR_MS / 2 }, push(), 'forbidden'],
-    ['the quota', { quota: { bytes: 10 } }, push({ maxBytes: 11 }), 'quota-exceeded'],
+    ['the scope of the token', { scopes: ['read' as const] }, push(), 'forbidden'],
+    ['the scope of the token', { scopes: ['write' as const] }, push({ direction: 'pull' }), 'forbidden'],
+    ['the path of the token', { pathPrefix: 'inbox/alice' }, push(), 'forbidden'],
+    ['the path of the token', { pathPrefix: 'inbox/bo' }, push(), 'forbidden'],
+    ['the time of the token', { expiresAtMs: Date.now() + HOUR_MS / 2 }, push(), 'forbidden'],
+    ['the quota of the token', { quota: { bytes: 10 } }, push({ maxBytes: 11 }), 'quota-exceeded'],
     ['the limits that a pull has', {}, push({ direction: 'pull', maxBytes: 1 }), 'invalid-request'],
-    ['the grant', { id: 'grant:x' }, push(), 'forbidden'],
-  ])('a grant that goes beyond %s of its issuer is refused', async (_what, changes, wish, code) => {
+    ['the rights of another grant', { id: 'grant:x' }, push(), 'forbidden'],
+  ])('a wish for a grant beyond %s is refused', async (_what, changes, wish, code) => {
     const it = place();
     const grants = await it.open();
     expect(await codeOf(() => grants.issue({ ...alice, ...changes }, wish))).toBe(code);
