@@ -48,7 +48,7 @@ async function expectOf(
 
 /** Registers the tests of publishing that replaces nothing. */
 export function addingTests(makeStore: MakeStore): void {
-  it('keeps what is there, names what it has not put beside it, and adds the rest', async () => {
+  it('a content store keeps what is there, names what it has not put beside it, and adds the rest', async () => {
     const store = await storeWith(makeStore, THERE);
     const exists = 'destination-exists';
     const expected = { 'f.txt': exists, 'large': exists, 'link': exists, 'sub/in': exists };
@@ -63,7 +63,7 @@ export function addingTests(makeStore: MakeStore): void {
     await expectOf(store, 'sub/new', COMING);
   });
 
-  it('puts what comes beside what is there, under a name of its own', async () => {
+  it('a content store puts new entries beside what is there, under names of their own', async () => {
     const store = await storeWith(makeStore, THERE);
     expect(await refusalsOf(store, COMING, { existing: 'renamed' })).toEqual({});
     for (const path of ['f.txt', 'large', 'sub/in']) await expectOf(store, path, THERE);
@@ -76,7 +76,7 @@ export function addingTests(makeStore: MakeStore): void {
   });
 
   it.each(['kept', 'renamed'] as const)(
-    'says nothing of the type of what is there, which is %s',
+    'a content store tells nothing of the type of an entry that is there and is %s',
     async (existing) => {
       const store = await storeWith(makeStore, [
         directory(''),
@@ -95,7 +95,7 @@ export function addingTests(makeStore: MakeStore): void {
     },
   );
 
-  it('refuses the transfer whole where the one file of it is there', async () => {
+  it('a content store refuses a transfer whose one file is there', async () => {
     const store = await storeWith(makeStore, [file('', 'old')]);
     const order = { existing: 'kept' } as const;
     expect(await codeOf(() => refusalsOf(store, [file('', 'new')], order))).toBe('destination-exists');
@@ -103,7 +103,7 @@ export function addingTests(makeStore: MakeStore): void {
   });
 
   it.each(['kept', 'renamed'] as const)(
-    'adds everything once, also when it is done again (%s)',
+    'a content store adds everything once, also when it publishes twice (%s)',
     async (existing) => {
       const store = await storeWith(makeStore, THERE);
       await refusalsOf(store, COMING, { existing }, 2);
@@ -113,7 +113,7 @@ export function addingTests(makeStore: MakeStore): void {
     },
   );
 
-  it('sets no mode and no time of what is there', async () => {
+  it('a content store sets no mode and no time of what is there', async () => {
     const store = await storeWith(makeStore, THERE);
     const touched = THERE.map((item) => ({ ...item, entry: { ...item.entry, mtimeNs: 5n * 10n ** 17n } }));
     await publishOver(store, touched, {
@@ -124,7 +124,7 @@ export function addingTests(makeStore: MakeStore): void {
     await expectOf(store, 'f.txt', THERE);
   });
 
-  it('leaves the mode of a target alone that was there, where the transfer says so', async () => {
+  it('a content store keeps the mode of a target that was there, where the transfer says so', async () => {
     const store = await storeWith(makeStore, [directory('', { mode: 0o750 })]);
     for (const [keepsTarget, mode] of [
       [true, 0o750],

@@ -24,7 +24,7 @@ async function textOf(area: StagingArea, name: DocumentName): Promise<string | u
 
 /** Registers the tests of documents and of the life of a staging area. */
 export function documentTests(makeStore: MakeStore): void {
-  it('keeps documents apart, by name and by session', async () => {
+  it('a content store keeps documents apart, by name and by session', async () => {
     const { store } = await openPlace(makeStore);
     const area = await store.openStaging(ID);
     const other = await store.openStaging(OTHER_ID);
@@ -37,7 +37,7 @@ export function documentTests(makeStore: MakeStore): void {
     expect(await textOf(other, 'manifest')).toBe('other');
   });
 
-  it('replaces a document whole, and finds it after it was opened again', async () => {
+  it('a content store replaces a document as a whole, and finds it after it was opened again', async () => {
     const { store, reopen } = await openPlace(makeStore);
     const area = await store.openStaging(ID);
     await area.save('digests', ['a much longer text that was there before']);
@@ -46,7 +46,7 @@ export function documentTests(makeStore: MakeStore): void {
     expect(await textOf(again, 'digests')).toBe('short');
   });
 
-  it('keeps the old document when the text of the new one fails half-way', async () => {
+  it('a content store keeps the old document when the text of the new one fails half-way', async () => {
     const { store } = await openPlace(makeStore);
     const area = await store.openStaging(ID);
     await area.save('plan', ['old']);
@@ -58,7 +58,7 @@ export function documentTests(makeStore: MakeStore): void {
     expect(await textOf(area, 'plan')).toBe('old');
   });
 
-  it('keeps a large document', async () => {
+  it('a content store keeps a large document', async () => {
     const { store } = await openPlace(makeStore);
     const area = await store.openStaging(ID);
     const lines = Array.from({ length: 100_000 }, (_, n) => `line ${n} of a large document\n`);
@@ -66,7 +66,7 @@ export function documentTests(makeStore: MakeStore): void {
     expect(await textOf(area, 'manifest')).toBe(lines.join(''));
   });
 
-  it('lists the staging areas that there are', async () => {
+  it('a content store lists the staging areas that there are', async () => {
     const { store, reopen } = await openPlace(makeStore);
     expect(await store.listStaging()).toEqual([]);
     await (await store.openStaging(ID)).save('plan', ['x']);
@@ -75,7 +75,7 @@ export function documentTests(makeStore: MakeStore): void {
     expect((await (await reopen()).listStaging()).toSorted()).toEqual([ID, OTHER_ID].toSorted());
   });
 
-  it('frees everything that a session holds, and nothing that is published', async () => {
+  it('a content store frees everything that a session holds, and nothing that is published', async () => {
     const { store } = await openPlace(makeStore);
     const transfer = transferOf(store, 'kept', [
       directory(''),
@@ -97,7 +97,7 @@ export function documentTests(makeStore: MakeStore): void {
     await again.staging.close();
   });
 
-  it('discards a transfer in the middle, and twice without harm', async () => {
+  it('a content store discards a transfer in the middle, and twice without harm', async () => {
     const { store } = await openPlace(makeStore);
     const transfer = transferOf(store, 'never', [directory(''), file('f', 3 * chunkSizeOf(store))]);
     const { area, staging } = await begin(store, ID, transfer);

@@ -63,7 +63,7 @@ function awkwardTree(size: number): Item[] {
 /** Registers the tests of publishing. */
 export function publishTests(makeStore: MakeStore): void {
   it.each(['', 'target', 'deep/down/below'])(
-    'publishes a whole tree at %j as it was sent',
+    'a content store publishes a whole tree at %j as it was sent',
     async (target) => {
       const { store, reopen } = await openPlace(makeStore);
       const items = awkwardTree(chunkSizeOf(store));
@@ -73,14 +73,14 @@ export function publishTests(makeStore: MakeStore): void {
     },
   );
 
-  it('publishes one file at exactly the path that the target names', async () => {
+  it('a content store publishes one file at exactly the path that the target names', async () => {
     const { store } = await openPlace(makeStore);
     const item = file('', chunkSizeOf(store) + 3, { mode: 0o600 });
     await putTree(store, 'some/where.bin', [item]);
     await expectTree(store, 'some/where.bin', [item]);
   });
 
-  it('shows nothing at the target before it is published', async () => {
+  it('a content store shows nothing at the target before it is published', async () => {
     const { store } = await openPlace(makeStore);
     const transfer = transferOf(store, 'new', [
       directory(''),
@@ -95,7 +95,7 @@ export function publishTests(makeStore: MakeStore): void {
     await staging.close();
   });
 
-  it('publishes the same order twice without harm', async () => {
+  it('a content store publishes the same order twice without harm', async () => {
     const { store } = await openPlace(makeStore);
     const items = awkwardTree(chunkSizeOf(store));
     const transfer = transferOf(store, 'twice', items);
@@ -108,7 +108,7 @@ export function publishTests(makeStore: MakeStore): void {
   });
 
   it.each([1, 2, 3])(
-    'finishes what was begun after an interruption at progress report %i',
+    'a content store finishes a publication that was interrupted at progress report %i',
     async (stopAt) => {
       const place = await openPlace(makeStore);
       const size = chunkSizeOf(place.store);
@@ -146,7 +146,7 @@ export function publishTests(makeStore: MakeStore): void {
     },
   );
 
-  it('reports progress that grows and ends with all entries', async () => {
+  it('a content store reports progress that grows and ends with all entries', async () => {
     const { store } = await openPlace(makeStore);
     const items = [directory(''), ...Array.from({ length: 500 }, (_, n) => file(`f${n}`, `${n}`))];
     const transfer = transferOf(store, 'p', items);

@@ -34,7 +34,7 @@ export function readingTests(makeStore: MakeStore): void {
 }
 
 function scanTests(makeStore: MakeStore): void {
-  it('scans in canonical order, the directory directly before all that is under it', async () => {
+  it('a content store scans in canonical order, a directory directly before all that is under it', async () => {
     const names = ['a-b', 'a.b', 'a!', 'b', 'A', 'é', '\uff5e', '😀', '0', '-'];
     const items = [directory(''), directory('a'), ...names.map((name) => file(name, name))];
     const store = await placeWith(makeStore, [...items, file('a/x', 'x'), file('a/-', '-')]);
@@ -45,7 +45,7 @@ function scanTests(makeStore: MakeStore): void {
     expect(paths.slice(paths.indexOf('a'), paths.indexOf('a') + 3)).toEqual(['a', 'a/-', 'a/x']);
   });
 
-  it('scans a single file as one entry with an empty path', async () => {
+  it('a content store scans a single file as one entry with an empty path', async () => {
     const store = await placeWith(makeStore, [directory(''), file('f', 'hello', { mode: 0o640 })]);
     const { found } = await scanAll(store, 't/f');
     expect(found.map(({ entry: { type, path, sizeBytes, mode } }) => [type, path, sizeBytes, mode])).toEqual([
@@ -54,14 +54,14 @@ function scanTests(makeStore: MakeStore): void {
     expect(found[0]!.identity).toBe(await identityOf(store, 't/f'));
   });
 
-  it('scans only the children with depth 1', async () => {
+  it('a content store scans only the children with depth 1', async () => {
     const items = [directory(''), directory('d'), file('d/deep', 'x'), file('f', 'y'), symlink('l', 'd')];
     const store = await placeWith(makeStore, items);
     const { found } = await scanAll(store, 't', { depth: 1 });
     expect(found.map(({ entry }) => entry.path)).toEqual(['', 'd', 'f', 'l']);
   });
 
-  it('scans an empty store as an empty directory', async () => {
+  it('a content store scans an empty store as an empty directory', async () => {
     const { store } = await openPlace(makeStore);
     const { found } = await scanAll(store, '');
     expect(found.map(({ entry }) => [entry.type, entry.path])).toEqual([['directory', '']]);
@@ -72,7 +72,7 @@ function scanTests(makeStore: MakeStore): void {
     ['not-found', 't/d/missing'],
     ['not-directory', 't/f/below'],
     ['symlink-refused', 't/l/deep'],
-  ])('refuses to scan with %s: %s', async (code, path) => {
+  ])('a content store refuses with %s to scan %s', async (code, path) => {
     const items = [directory(''), directory('d'), file('d/deep', 'x'), file('f', 'y'), symlink('l', 'd')];
     const store = await placeWith(makeStore, items);
     expect(await codeOf(() => scanAll(store, path))).toBe(code);
@@ -80,7 +80,7 @@ function scanTests(makeStore: MakeStore): void {
 }
 
 function lookupTests(makeStore: MakeStore): void {
-  it('looks up what is there and what is not, in the order of the question', async () => {
+  it('a content store looks up what is there and what is not, in the order of the question', async () => {
     const items = [directory(''), directory('d'), file('f', '12345'), symlink('l', 'nowhere')];
     const store = await placeWith(makeStore, items);
     const found = await store.lookup(['t/l', 't/none', 't/f', 't/d', 't/none/at/all', 't/f/below', 't', '']);
@@ -98,7 +98,7 @@ function lookupTests(makeStore: MakeStore): void {
     ]);
   });
 
-  it('refuses to look through a symlink', async () => {
+  it('a content store refuses to look through a symlink', async () => {
     const store = await placeWith(makeStore, [
       directory(''),
       directory('d'),
@@ -108,7 +108,7 @@ function lookupTests(makeStore: MakeStore): void {
     expect(await codeOf(() => store.lookup(['t/l/f']))).toBe('symlink-refused');
   });
 
-  it('gives another identity to another version, the same to the same', async () => {
+  it('a content store gives another identity to another version, the same to the same', async () => {
     const store = await placeWith(makeStore, [directory(''), file('f', 'one')]);
     const first = await identityOf(store, 't/f');
     expect(await identityOf(store, 't/f')).toBe(first);
@@ -126,7 +126,7 @@ function readTests(makeStore: MakeStore): void {
     [MEBIBYTE - 1, MEBIBYTE + 1],
     [0, 3 * MEBIBYTE + 17],
     [3 * MEBIBYTE + 16, 3 * MEBIBYTE + 17],
-  ])('reads the bytes from %i to %i', async (from, to) => {
+  ])('a content store reads the bytes from %i to %i', async (from, to) => {
     const big = file('f', 3 * MEBIBYTE + 17);
     const store = await placeWith(makeStore, [directory(''), big]);
     const identity = await identityOf(store, 't/f');
@@ -134,7 +134,7 @@ function readTests(makeStore: MakeStore): void {
     expect(bytes.equals(big.bytes.subarray(from, to))).toBe(true);
   });
 
-  it('refuses to read what is no longer the file that was scanned', async () => {
+  it('a content store refuses to read a file that is no longer the one that was scanned', async () => {
     const store = await placeWith(makeStore, [directory(''), file('f', 'one')]);
     const identity = await identityOf(store, 't/f');
     await putTree(store, 't', [directory(''), file('f', 'two')]);
@@ -145,7 +145,7 @@ function readTests(makeStore: MakeStore): void {
     expect([code, pieces]).toEqual(['source-changed', 0]);
   });
 
-  it('says that a file changed while it was read', async () => {
+  it('a content store says that a file changed while it was read', async () => {
     const store = await placeWith(makeStore, [directory(''), file('f', 4 * MEBIBYTE)]);
     const identity = await identityOf(store, 't/f');
     let replaced = false;
@@ -158,7 +158,7 @@ function readTests(makeStore: MakeStore): void {
     expect([code, replaced]).toEqual(['source-changed', true]);
   });
 
-  it('says that a file is shorter than the range that is asked for', async () => {
+  it('a content store says that a file is shorter than the range that is asked for', async () => {
     const store = await placeWith(makeStore, [directory(''), file('f', 'short')]);
     expect(await codeOf(() => collect(store.read('t/f', { from: 0, to: 100 })))).toBe('source-changed');
   });
@@ -167,7 +167,7 @@ function readTests(makeStore: MakeStore): void {
     ['source-missing', 't/none'],
     ['source-unreadable', 't/d'],
     ['symlink-refused', 't/l/f'],
-  ])('refuses to read with %s: %s', async (code, path) => {
+  ])('a content store refuses with %s to read %s', async (code, path) => {
     const store = await placeWith(makeStore, [
       directory(''),
       directory('d'),
@@ -177,7 +177,7 @@ function readTests(makeStore: MakeStore): void {
     expect(await codeOf(() => collect(store.read(path, { from: 0, to: 1 })))).toBe(code);
   });
 
-  it('does not read through a symlink', async () => {
+  it('a content store does not read through a symlink', async () => {
     const store = await placeWith(makeStore, [directory(''), file('f', 'secret'), symlink('l', 'f')]);
     expect(await codeOf(() => collect(store.read('t/l', { from: 0, to: 6 })))).not.toBe('done');
   });

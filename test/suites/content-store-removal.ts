@@ -40,7 +40,7 @@ const CLEAN: Outcome = { kept: {}, isSkipped: false };
 export function removalTests(makeStore: MakeStore): void {
   const wanted = [directory(''), directory('d'), file('d/f', 'stays'), file('z', 'new')];
 
-  it('removes listed files, links and directories once everything is published, and nothing else', async () => {
+  it('a content store removes the listed files, links and directories, and nothing else', async () => {
     const extras = [file('a', 'old'), directory('d/x'), file('d/x/in', 'old'), symlink('d/x/l', '..')];
     const other = file('d/other', 'not listed');
     const store = await storeWith(makeStore, [...wanted.slice(0, 3), ...extras, other]);
@@ -48,14 +48,14 @@ export function removalTests(makeStore: MakeStore): void {
     await expectThere(store, [...wanted, other]);
   });
 
-  it('removes again what is gone already, as after a crash, without a word', async () => {
+  it('a content store removes again, as after a crash, what is gone already, and says nothing', async () => {
     const extras = [directory('x'), directory('x/y'), file('x/y/f', 'old')];
     const store = await storeWith(makeStore, [...wanted, ...extras]);
     expect(await mirror(store, wanted, extras, {}, 2)).toEqual(CLEAN);
     await expectThere(store, wanted);
   });
 
-  it('keeps what has changed since it was listed, and the directories above it, and names them', async () => {
+  it('a content store keeps listed entries that have changed, and the directories above, and names them', async () => {
     const there = [
       directory('x'),
       file('x/larger', 'longer than listed'),
@@ -85,13 +85,13 @@ export function removalTests(makeStore: MakeStore): void {
     expect(await typesAt(store, 'x/larger', 'x/later', 'x/link', 'x/type', 'y/new')).not.toContain(undefined);
   });
 
-  it('removes a directory whose time is another one, since each entry that goes changes it', async () => {
+  it('a content store removes a directory whose time has changed, as each removal in it does', async () => {
     const store = await storeWith(makeStore, [...wanted, directory('x', { mtimeNs: LATER_NS, mode: 0o700 })]);
     expect(await mirror(store, wanted, [directory('x')])).toEqual(CLEAN);
     expect(await typesAt(store, 'x')).toEqual([undefined]);
   });
 
-  it('removes nothing where an entry could not be published', async () => {
+  it('a content store removes nothing where an entry could not be published', async () => {
     const extra = file('a', 'old');
     const inTheWay = [directory('z'), file('z/in', 'not listed')];
     const store = await storeWith(makeStore, [...wanted.slice(0, 3), extra, ...inTheWay]);
@@ -104,7 +104,7 @@ export function removalTests(makeStore: MakeStore): void {
   it.each([
     ['a file', file('x', 'a file now')],
     ['a symlink', symlink('x', 'd')],
-  ])('replaces a directory by %s once the entries in it are removed', async (_what, item) => {
+  ])('a content store replaces a directory by %s once the entries in it are removed', async (_what, item) => {
     const inside = [directory('x/y'), file('x/y/f', 'old'), file('x/z', 'old')];
     const store = await storeWith(makeStore, [...wanted, directory('x'), ...inside]);
     const refused: number[] = [];
@@ -114,7 +114,7 @@ export function removalTests(makeStore: MakeStore): void {
     await expectThere(store, [...wanted, item]);
   });
 
-  it('keeps a directory in which an entry stays, refuses what should replace it, and removes the rest', async () => {
+  it('a content store keeps a directory in which an entry stays, refuses its replacement, and removes the rest', async () => {
     const inside = [directory('x/y'), file('x/y/f', 'old'), file('x/protected', 'old')];
     const store = await storeWith(makeStore, [...wanted, file('a', 'old'), directory('x'), ...inside]);
     const refused: string[] = [];
@@ -130,14 +130,14 @@ export function removalTests(makeStore: MakeStore): void {
     ]);
   });
 
-  it('replaces a link to a directory by the directory, and leaves alone what the link led to', async () => {
+  it("a content store replaces a link to a directory by the directory, and leaves the link's aim alone", async () => {
     const store = await storeWith(makeStore, [...wanted, symlink('x', 'd')]);
     const items = [...wanted, directory('x'), file('x/in', 'new')];
     expect(await mirror(store, items, [])).toEqual(CLEAN);
     await expectThere(store, items);
   });
 
-  it('follows no link that has taken the place of a listed directory', async () => {
+  it('a content store follows no link that has taken the place of a listed directory', async () => {
     const store = await storeWith(makeStore, wanted);
     await putTree(store, 'outside', [directory(''), file('f', 'old')]);
     await putTree(store, 'there', [...wanted, symlink('x', '../outside')]);
@@ -145,7 +145,7 @@ export function removalTests(makeStore: MakeStore): void {
     expect((await store.lookup(['outside/f']))[0]?.entry.type).toBe('file');
   });
 
-  it('keeps what it removes and replaces in the directory for backups, and nothing there is replaced', async () => {
+  it('a content store keeps what it removes and replaces in the directory for backups, and replaces nothing there', async () => {
     const there = [
       directory('d'),
       file('d/f', 'old'),
@@ -185,7 +185,7 @@ export function removalTests(makeStore: MakeStore): void {
     expect((await readFile(store, 'kept/x/y')).toString()).toBe('removed');
   });
 
-  it('gives directories their times again after something was removed from them', async () => {
+  it('a content store sets the times of directories again after it removed something from them', async () => {
     const extras = [file('a', 'old'), file('d/a', 'old')];
     const store = await storeWith(makeStore, [...wanted, ...extras]);
     await mirror(store, wanted, extras, { isPresent: () => true });

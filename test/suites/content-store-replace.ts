@@ -20,7 +20,7 @@ const ID = 'replace-of-these-tests';
 
 /** Registers the tests of publishing over what is there. */
 export function replaceTests(makeStore: MakeStore): void {
-  it('replaces a file only when the new one is published', async () => {
+  it('a content store replaces a file only when the new one is published', async () => {
     const { store } = await openPlace(makeStore);
     const size = chunkSizeOf(store);
     await putTree(store, 'there', [
@@ -40,7 +40,7 @@ export function replaceTests(makeStore: MakeStore): void {
     await expectThere(store, [...items, file('other', 'stays')]);
   });
 
-  it('replaces a symlink itself, not what it points to', async () => {
+  it('a content store replaces a symlink itself, not what it points to', async () => {
     const store = await storeWith(makeStore, [
       directory(''),
       file('aim', 'untouched'),
@@ -52,13 +52,13 @@ export function replaceTests(makeStore: MakeStore): void {
     await expectThere(store, [...items, file('aim', 'untouched')]);
   });
 
-  it('replaces a file by a symlink', async () => {
+  it('a content store replaces a file by a symlink', async () => {
     const store = await storeWith(makeStore, [directory(''), file('a', 'a file')]);
     await publishOver(store, [directory(''), symlink('a', 'b')]);
     await expectThere(store, [directory(''), symlink('a', 'b')]);
   });
 
-  it('publishes into directories that nobody may write to, the first time and again', async () => {
+  it('a content store publishes into directories that nobody may write to, the first time and again', async () => {
     const { store } = await openPlace(makeStore);
     const closed = [
       directory(''),
@@ -74,7 +74,7 @@ export function replaceTests(makeStore: MakeStore): void {
     await publishOver(store, open, { isPresent: () => true, needsAttributes: () => true });
   });
 
-  it('leaves excluded entries alone, old and new', async () => {
+  it('a content store leaves excluded entries alone, old and new', async () => {
     const store = await storeWith(makeStore, [directory(''), file('broken', 'old'), file('fine', 'old')]);
     const items = [directory(''), file('broken', 'new'), file('broken too', 'new'), file('fine', 'new')];
     await publishOver(store, items, (indexOf) => ({
@@ -83,7 +83,7 @@ export function replaceTests(makeStore: MakeStore): void {
     await expectThere(store, [directory(''), file('broken', 'old'), file('fine', 'new')]);
   });
 
-  it('needs no chunks of what is present, and sets attributes where that is asked', async () => {
+  it('a content store needs no chunks of what is present, and sets attributes where that is asked', async () => {
     const { store } = await openPlace(makeStore);
     const size = chunkSizeOf(store);
     const old = { mode: 0o600, mtimeNs: 1_000_000_000_000_000_000n };
@@ -108,7 +108,7 @@ export function replaceTests(makeStore: MakeStore): void {
     await expectThere(store, items);
   });
 
-  it('refuses a target below a file, and below a symlink', async () => {
+  it('a content store refuses a target below a file, and below a symlink', async () => {
     const { store } = await openPlace(makeStore);
     await putTree(store, '', [directory(''), file('f', 'a file'), directory('d'), symlink('l', 'd')]);
     expect(await codeOf(() => putTree(store, 'f/below', [file('', 'x')]))).toBe('not-directory');

@@ -40,7 +40,7 @@ function durable(staging: ChunkStaging): number[] {
 /** Registers the tests of staging. */
 export function stagingTests(makeStore: MakeStore): void {
   it.each(['xxh64', 'sha256'] as const)(
-    'shows chunks and their %s digests to whoever opens it again after a sync',
+    'a content store shows chunks and their %s digests after a sync to whoever opens it again',
     async (digest) => {
       const { place, transfer, staging } = await beginBig(makeStore, digest);
       await stageAll(staging, transfer);
@@ -58,7 +58,7 @@ export function stagingTests(makeStore: MakeStore): void {
     },
   );
 
-  it('takes chunks in any order and several at a time', async () => {
+  it('a content store takes chunks in any order and several at a time', async () => {
     const { transfer, staging } = await beginBig(makeStore);
     await Promise.all([4, 1, 3, 0, 2].map((chunk) => stageChunk(staging, transfer, chunk)));
     await staging.sync();
@@ -66,7 +66,7 @@ export function stagingTests(makeStore: MakeStore): void {
     await staging.close();
   });
 
-  it('shows a chunk only once it is finished', async () => {
+  it('a content store shows a chunk only once it is finished', async () => {
     const { place, transfer, staging } = await beginBig(makeStore);
     await stageChunk(staging, transfer, 1);
     const writer = await staging.write(0, 0);
@@ -82,7 +82,7 @@ export function stagingTests(makeStore: MakeStore): void {
     await again.staging.close();
   });
 
-  it('goes on inside a chunk that was cut, where it says that it can', async () => {
+  it('a content store goes on inside a chunk that was cut, where it holds partial chunks', async () => {
     const { place, transfer, staging } = await beginBig(makeStore);
     const half = chunkBytes(transfer, 1).subarray(0, 30_000);
     const writer = await staging.write(1, 0);
@@ -103,7 +103,7 @@ export function stagingTests(makeStore: MakeStore): void {
     await again.staging.close();
   });
 
-  it('keeps partial chunks as they were at a sync, where it holds any, through a crash, and not what came wrong', async () => {
+  it('a content store that holds partial chunks keeps them through a crash as they were at a sync', async () => {
     const { place, transfer, staging } = await beginBig(makeStore);
     const holds = place.store.properties.holdsPartialChunks;
     const open = await staging.write(0, 0);
@@ -124,7 +124,7 @@ export function stagingTests(makeStore: MakeStore): void {
     await staging.close();
   });
 
-  it('withdraws for good what it is told to forget, and takes it again', async () => {
+  it('a content store withdraws for good the chunks that it is told to forget, and takes them again', async () => {
     const { place, transfer, staging } = await beginBig(makeStore);
     await stageAll(staging, transfer);
     await staging.forget([1, 3]);
@@ -140,21 +140,21 @@ export function stagingTests(makeStore: MakeStore): void {
     await again.staging.close();
   });
 
-  it('refuses to go on where the chunk does not end', async () => {
+  it('a content store refuses to go on where a chunk does not end', async () => {
     const { transfer, staging } = await beginBig(makeStore);
     expect(await codeOf(() => staging.write(0, 10))).toBe('chunk-offset-mismatch');
     await stageChunk(staging, transfer, 0);
     await staging.close();
   });
 
-  it('refuses a chunk that the layout does not have', async () => {
+  it('a content store refuses a chunk that the layout does not have', async () => {
     const { staging } = await beginBig(makeStore);
     expect(await codeOf(() => staging.write(5, 0))).toBe('chunk-out-of-range');
     expect(await codeOf(() => staging.write(-1, 0))).toBe('chunk-out-of-range');
     await staging.close();
   });
 
-  it('starts a partial or finished chunk over when it is written from 0', async () => {
+  it('a content store starts a partial or finished chunk over when it is written from 0', async () => {
     const { transfer, staging } = await beginBig(makeStore);
     const partial = await staging.write(1, 0);
     await partial.write([Buffer.alloc(1000)]);
@@ -174,7 +174,7 @@ export function stagingTests(makeStore: MakeStore): void {
     await staging.close();
   });
 
-  it('cuts off the older of two writers of one chunk', async () => {
+  it('a content store cuts off the older of two writers of one chunk', async () => {
     const { transfer, staging } = await beginBig(makeStore);
     const bytes = chunkBytes(transfer, 2);
     const older = await staging.write(2, 0);
@@ -194,7 +194,7 @@ export function stagingTests(makeStore: MakeStore): void {
     await staging.close();
   });
 
-  it('keeps nothing of a chunk whose digest is wrong', async () => {
+  it('a content store keeps nothing of a chunk whose digest is wrong', async () => {
     const { transfer, staging } = await beginBig(makeStore);
     const bytes = Buffer.from(chunkBytes(transfer, 0));
     const footer = digestOf(transfer, bytes);
@@ -214,23 +214,26 @@ export function stagingTests(makeStore: MakeStore): void {
   it.each([
     ['ends early', 20_000],
     ['ends before the digest', undefined],
-  ])('does not finish a chunk whose source %s, and takes it afterwards', async (_what, end) => {
-    const { place, transfer, staging } = await beginBig(makeStore);
-    const bytes = chunkBytes(transfer, 0).subarray(0, end);
-    const receive = receiveChunk(inPieces(bytes), staging, expectedChunk(transfer, 0));
-    expect(await codeOf(() => receive)).toBe('chunk-incomplete');
-    await staging.sync();
-    expect(durable(staging)).toEqual([]);
-    expect(staging.partialChunks().get(0) ?? 0).toBe(
-      place.store.properties.holdsPartialChunks ? bytes.length : 0,
-    );
-    await stageChunk(staging, transfer, 0);
-    await staging.sync();
-    expect((await collect(staging.read(0))).equals(chunkBytes(transfer, 0))).toBe(true);
-    await staging.close();
-  });
+  ])(
+    'a content store does not finish a chunk whose source %s, and takes it afterwards',
+    async (_what, end) => {
+      const { place, transfer, staging } = await beginBig(makeStore);
+      const bytes = chunkBytes(transfer, 0).subarray(0, end);
+      const receive = receiveChunk(inPieces(bytes), staging, expectedChunk(transfer, 0));
+      expect(await codeOf(() => receive)).toBe('chunk-incomplete');
+      await staging.sync();
+      expect(durable(staging)).toEqual([]);
+      expect(staging.partialChunks().get(0) ?? 0).toBe(
+        place.store.properties.holdsPartialChunks ? bytes.length : 0,
+      );
+      await stageChunk(staging, transfer, 0);
+      await staging.sync();
+      expect((await collect(staging.read(0))).equals(chunkBytes(transfer, 0))).toBe(true);
+      await staging.close();
+    },
+  );
 
-  it('does not finish a chunk whose source has more bytes than it said', async () => {
+  it('a content store does not finish a chunk whose source has more bytes than it said', async () => {
     const { transfer, staging } = await beginBig(makeStore);
     const bytes = chunkBytes(transfer, 0);
     const long = Buffer.concat([bytes, digestOf(transfer, bytes), Buffer.from([0])]);
@@ -241,7 +244,7 @@ export function stagingTests(makeStore: MakeStore): void {
     await staging.close();
   });
 
-  it('passes on the error of a source that fails', async () => {
+  it('a content store passes on the error of a source that fails', async () => {
     const { transfer, staging } = await beginBig(makeStore);
     async function* failing(): AsyncGenerator<Uint8Array> {
       yield chunkBytes(transfer, 0).subarray(0, 5000);

@@ -27,18 +27,21 @@ export function streamTests(makeStore: MakeStore): void {
     ['exactly two chunks', 2, 0],
     ['a chunk and a bit', 1, 1],
     ['an odd size', 2, 54_321],
-  ])('publishes a stream of %s with the size that it turned out to have', async (_what, chunks, more) => {
-    const { store } = await openPlace(makeStore);
-    const item = stream(noise(chunks * chunkSizeOf(store) + more, 'stream'));
-    await putTree(store, 'out/piped', [item]);
-    expect((await readFile(store, 'out/piped')).equals(item.bytes)).toBe(true);
-    const { found } = await scanAll(store, 'out/piped');
-    expect(found.map(({ entry }) => [entry.type, entry.path, entry.sizeBytes, entry.mode])).toEqual([
-      ['file', '', item.bytes.length, 0o600],
-    ]);
-  });
+  ])(
+    'a content store publishes a stream of %s with the size that it turned out to have',
+    async (_what, chunks, more) => {
+      const { store } = await openPlace(makeStore);
+      const item = stream(noise(chunks * chunkSizeOf(store) + more, 'stream'));
+      await putTree(store, 'out/piped', [item]);
+      expect((await readFile(store, 'out/piped')).equals(item.bytes)).toBe(true);
+      const { found } = await scanAll(store, 'out/piped');
+      expect(found.map(({ entry }) => [entry.type, entry.path, entry.sizeBytes, entry.mode])).toEqual([
+        ['file', '', item.bytes.length, 0o600],
+      ]);
+    },
+  );
 
-  it('goes on with a stream after it was opened again', async () => {
+  it('a content store goes on with a stream after it was opened again', async () => {
     const place = await openPlace(makeStore);
     const item = stream(noise(3 * chunkSizeOf(place.store) + 9, 'resumed'));
     const transfer = transferOf(place.store, 'piped', [item]);
@@ -57,7 +60,7 @@ export function streamTests(makeStore: MakeStore): void {
     expect((await readFile(store, 'piped')).equals(item.bytes)).toBe(true);
   });
 
-  it('replaces an old file by a stream only at publish', async () => {
+  it('a content store replaces an old file by a stream only when it publishes', async () => {
     const { store } = await openPlace(makeStore);
     await putTree(store, 'piped', [file('', 'the old file, which is longer than nothing')]);
     const item = stream(noise(chunkSizeOf(store), 'replaced'));

@@ -25,14 +25,14 @@ export function typeTests(makeStore: MakeStore): void {
     ['a symlink', 'a file'],
     ['an empty directory', 'a file'],
     ['an empty directory', 'a symlink'],
-  ] as const)('replaces %s by %s, since nothing is lost', async (there, wanted) => {
+  ] as const)('a content store replaces %s by %s, since nothing is lost', async (there, wanted) => {
     const store = await storeWith(makeStore, tree(MADE[there]));
     expect(await refusalsOf(store, tree(MADE[wanted]))).toEqual({});
     await expectThere(store, tree(MADE[wanted]));
   });
 
   it.each(['a file', 'a symlink'] as const)(
-    'leaves a directory that has entries where %s shall be, names it, and publishes the rest',
+    'a content store leaves a directory with entries in the place of %s, names it, and publishes the rest',
     async (wanted) => {
       const store = await storeWith(makeStore, tree(MADE['a directory']));
       const after = [directory(''), file('before', 'other'), ...MADE[wanted], file('z', 'other')];
@@ -42,7 +42,7 @@ export function typeTests(makeStore: MakeStore): void {
     },
   );
 
-  it('ends before anything is changed where a directory has entries and nobody can be told of it', async () => {
+  it('a content store changes nothing where a directory has entries and nobody can be told of it', async () => {
     const store = await storeWith(makeStore, tree(MADE['a directory']));
     const after = [directory(''), file('before', 'other'), file('x', 'new'), file('z', 'other')];
     expect(await codeOf(() => publishOver(store, after))).toBe('is-directory');
@@ -50,7 +50,7 @@ export function typeTests(makeStore: MakeStore): void {
   });
 
   it.each(['a file', 'a symlink'] as const)(
-    'replaces a directory that has entries by %s where the order says so',
+    'a content store replaces a directory that has entries by %s where the order says so',
     async (wanted) => {
       const deep = [directory('x'), directory('x/closed', { mode: 0o500 }), file('x/closed/f', 'old')];
       const store = await storeWith(makeStore, tree(deep));
@@ -59,7 +59,7 @@ export function typeTests(makeStore: MakeStore): void {
     },
   );
 
-  it('neither follows nor replaces a link to a directory where a directory should be, unless asked', async () => {
+  it('a content store follows or replaces no link to a directory where a directory should be, unless asked', async () => {
     const store = await storeWith(makeStore, [directory(''), directory('real'), symlink('x', 'real')]);
     const after = [directory(''), directory('x'), file('x/child', 'new'), file('z', 'new')];
     expect(await codeOf(() => publishOver(store, after))).toBe('symlink-refused');
@@ -69,13 +69,13 @@ export function typeTests(makeStore: MakeStore): void {
     expect(await typesAt(store, 'real/child', 'x/child')).toEqual([undefined, 'file']);
   });
 
-  it('refuses the transfer whole where its own root would replace a directory that has entries', async () => {
+  it('a content store refuses a transfer whose own root would replace a directory that has entries', async () => {
     const store = await storeWith(makeStore, tree([]));
     expect(await codeOf(() => refusalsOf(store, [file('', 'a file')]))).toBe('is-directory');
     await expectThere(store, tree([]));
   });
 
-  it('publishes again what changed its type, as after a crash', async () => {
+  it('a content store publishes again, as after a crash, what changed its type', async () => {
     const store = await storeWith(makeStore, tree([file('x', 'old'), directory('y'), file('y/in', 'old')]));
     const after = tree([...MADE['a directory'], file('y', 'new')]);
     expect(await refusalsOf(store, after, { forceReplace: true }, 2)).toEqual({});

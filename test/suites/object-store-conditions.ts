@@ -3,14 +3,14 @@ import { type MakeObjects, openObjects, put, textOf } from './objects-at-hand.ts
 
 /** Which puts a store takes of those that are made under a condition. */
 export function conditionTests(makeStore: MakeObjects): void {
-  it('puts where nothing is, once', async () => {
+  it('an object store puts an object where none is, once', async () => {
     const { store } = await openObjects(makeStore);
     expect(await put(store, 'k', 'first', null)).toBeTypeOf('string');
     expect(await put(store, 'k', 'second', null)).toBeUndefined();
     expect(await textOf(store, 'k')).toBe('first');
   });
 
-  it('puts where the version is that the caller knows, and no other', async () => {
+  it('an object store replaces the version that the caller knows, and no other', async () => {
     const { store } = await openObjects(makeStore);
     const first = await put(store, 'k', '1', null);
     const second = await put(store, 'k', '2', first);
@@ -21,7 +21,7 @@ export function conditionTests(makeStore: MakeObjects): void {
     expect(await put(store, 'k', '3', second)).toBeTypeOf('string');
   });
 
-  it('does not bring back what was removed', async () => {
+  it('an object store does not bring back an object that was removed', async () => {
     const { store } = await openObjects(makeStore);
     const first = await put(store, 'k', '1', null);
     await store.remove(['k']);
@@ -30,7 +30,7 @@ export function conditionTests(makeStore: MakeObjects): void {
     expect(await put(store, 'other', '2', first)).toBeUndefined();
   });
 
-  it('puts anew what was removed, with a tag of its own', async () => {
+  it('an object store puts an object anew that was removed, with a tag of its own', async () => {
     const { store } = await openObjects(makeStore);
     const first = await put(store, 'k', '1', null);
     await store.remove(['k']);
@@ -39,7 +39,7 @@ export function conditionTests(makeStore: MakeObjects): void {
     expect(second).not.toBe(first);
   });
 
-  it('lets exactly one of many creators win', async () => {
+  it('an object store lets exactly one of many creators win', async () => {
     const { store, reopen } = await openObjects(makeStore);
     const stores = [store, await reopen()];
     for (let round = 0; round < 10; round += 1) {
@@ -50,7 +50,7 @@ export function conditionTests(makeStore: MakeObjects): void {
     }
   });
 
-  it('lets exactly one of many replacers win, round after round', async () => {
+  it('an object store lets exactly one of many replacers win, round after round', async () => {
     const { store, reopen } = await openObjects(makeStore);
     const stores = [store, await reopen()];
     let etag = await put(store, 'k', 'start');
@@ -63,7 +63,7 @@ export function conditionTests(makeStore: MakeObjects): void {
     }
   });
 
-  it('takes all unconditional puts at once, and keeps one of them whole', async () => {
+  it('an object store takes all unconditional puts at once, and keeps one of them whole', async () => {
     const { store } = await openObjects(makeStore);
     const texts = Array.from({ length: 8 }, (_, n) => String(n).repeat(100_000));
     const etags = await Promise.all(texts.map((text) => put(store, 'k', text)));

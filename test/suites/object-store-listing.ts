@@ -4,7 +4,7 @@ import { codeOf } from './staged-transfer.ts';
 
 /** What a store tells of its keys, and how it loses them. */
 export function listTests(makeStore: MakeObjects): void {
-  it('lists keys in their order, by prefix, and behind another one', async () => {
+  it('an object store lists keys in their order, by prefix, and after another key', async () => {
     const { store } = await openObjects(makeStore);
     const keys = ['a', 'a-b', 'a/b', 'a/b/c', 'a0', 'ab/c', 'B', 'b', 'b.c/d', 'a/B', 'a/b-c', 'a.b'];
     for (const key of keys) await put(store, key, key);
@@ -21,7 +21,7 @@ export function listTests(makeStore: MakeObjects): void {
     }
   });
 
-  it('tells of each object what a get tells', async () => {
+  it('an object store lists of each object what a get answers', async () => {
     const { store } = await openObjects(makeStore);
     await put(store, 'a/one', '1');
     await put(store, 'a/three', '333');
@@ -29,7 +29,7 @@ export function listTests(makeStore: MakeObjects): void {
       expect(await store.get(head.key, { to: 0 })).toMatchObject(head);
   });
 
-  it('removes some of the objects, and is content with those that are gone', async () => {
+  it('an object store removes some of its objects, and ignores those that are gone', async () => {
     const { store, reopen } = await openObjects(makeStore);
     for (const key of ['a', 'a/b', 'a/b/c', 'd/e']) await put(store, key, key);
     await store.remove(['a/b', 'd/e', 'none', 'none/at/all']);
@@ -39,7 +39,7 @@ export function listTests(makeStore: MakeObjects): void {
     expect(await put(store, 'd/e', 'again', null)).toBeTypeOf('string');
   });
 
-  it('lists what stays once each while others come and go', async () => {
+  it('an object store lists the objects that stay once each while others come and go', async () => {
     const { store } = await openObjects(makeStore);
     const staying = Array.from({ length: 30 }, (_, n) => `s/${String(n).padStart(3, '0')}`);
     for (const key of staying) await put(store, key, key);
@@ -55,7 +55,7 @@ export function listTests(makeStore: MakeObjects): void {
     expect(seen.filter((key) => !key.includes('new'))).toEqual(staying);
   });
 
-  it('may be emptied while it is listed', async () => {
+  it('an object store may be emptied while it is listed', async () => {
     const { store } = await openObjects(makeStore);
     for (let n = 0; n < 50; n += 1) await put(store, `d${n % 5}/k${n}`, 'x');
     let seen = 0;
@@ -86,7 +86,7 @@ export function keyTests(makeStore: MakeObjects): void {
     'a\0',
   ];
 
-  it('refuses what is no key, whatever is done with it', async () => {
+  it('an object store refuses a text that is no key in each operation', async () => {
     const { store } = await openObjects(makeStore);
     for (const key of wrong) {
       expect(await codeOf(() => put(store, key, 'x'))).toBe('path-unsafe');
@@ -98,7 +98,7 @@ export function keyTests(makeStore: MakeObjects): void {
     }
   });
 
-  it('refuses keys that are too long, and takes the longest', async () => {
+  it('an object store refuses keys that are too long, and takes the longest', async () => {
     const { store } = await openObjects(makeStore);
     const longest = `${'A'.repeat(99)}/`.repeat(5).slice(0, 499).concat('z');
     await put(store, longest, 'x');
@@ -107,7 +107,7 @@ export function keyTests(makeStore: MakeObjects): void {
     expect(await codeOf(() => put(store, `${'a/'.repeat(250)}a`, 'x'))).toBe('path-too-long');
   });
 
-  it('keeps keys apart that some file systems do not', async () => {
+  it('an object store keeps keys apart that some file systems do not', async () => {
     const { store } = await openObjects(makeStore);
     const keys = ['A', 'a', 'aB', 'ab', 'AB', 'x.', 'x', '.hidden', 'CON', 'con', '...', 'at.x', '-', '_'];
     for (const key of keys) await put(store, key, `of ${key}`);

@@ -11,14 +11,14 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
 /** What every object store must do, as vitest tests. */
 export function objectStoreSuite(name: string, makeStore: MakeObjects): void {
   describe(`${name}: putting and getting`, () => putTests(makeStore));
-  describe(`${name}: bodies that are not what they say`, () => bodyTests(makeStore));
+  describe(`${name}: wrong bodies`, () => bodyTests(makeStore));
   describe(`${name}: conditional puts`, () => conditionTests(makeStore));
   describe(`${name}: listing and removing`, () => listTests(makeStore));
   describe(`${name}: keys`, () => keyTests(makeStore));
 }
 
 function putTests(makeStore: MakeObjects): void {
-  it('gives back what was put, also to another process', async () => {
+  it('an object store gives back what was put, also to another process', async () => {
     const { store, reopen } = await openObjects(makeStore);
     const etag = await put(store, 'a/b', 'bytes');
     for (const each of [store, await reopen()]) {
@@ -28,13 +28,13 @@ function putTests(makeStore: MakeObjects): void {
     }
   });
 
-  it('knows nothing of a key that was never put', async () => {
+  it('an object store knows nothing of a key that was never put', async () => {
     const { store } = await openObjects(makeStore);
     await put(store, 'a/b', 'x');
     for (const key of ['a', 'a/b/c', 'b', 'A/b']) expect(await store.get(key)).toBeUndefined();
   });
 
-  it('replaces what is there, and gives each version another tag', async () => {
+  it('an object store replaces an object, and gives each version another tag', async () => {
     const { store } = await openObjects(makeStore);
     const first = await put(store, 'k', 'first');
     const second = await put(store, 'k', 'second');
@@ -42,7 +42,7 @@ function putTests(makeStore: MakeObjects): void {
     expect(await textOf(store, 'k')).toBe('second');
   });
 
-  it('keeps empty objects', async () => {
+  it('an object store keeps empty objects', async () => {
     const { store } = await openObjects(makeStore);
     await put(store, 'empty', '');
     expect(await store.get('empty', { to: 0 })).toMatchObject({ sizeBytes: 0 });
@@ -50,7 +50,7 @@ function putTests(makeStore: MakeObjects): void {
     expect(await keysOf(store)).toEqual(['empty']);
   });
 
-  it('takes a body of many pieces', async () => {
+  it('an object store takes a body of many pieces', async () => {
     const { store } = await openObjects(makeStore);
     const pieces = Array.from({ length: 100 }, (_, index) => Buffer.alloc(10_000, index));
     async function* open(): AsyncGenerator<Uint8Array> {
@@ -67,7 +67,7 @@ function putTests(makeStore: MakeObjects): void {
     expect(await textOf(store, 'many')).toBe(whole.toString());
   });
 
-  it('gives the bytes of a range, cut at the end', async () => {
+  it('an object store gives the bytes of a range, cut at the end', async () => {
     const { store } = await openObjects(makeStore);
     await put(store, 'k', '0123456789');
     const ranges: [GetOptions, string][] = [
@@ -83,7 +83,7 @@ function putTests(makeStore: MakeObjects): void {
     expect(await store.get('k', { to: 0 })).toMatchObject({ sizeBytes: 10 });
   });
 
-  it('says that an object is unchanged while it has the tag of the caller', async () => {
+  it('an object store says that an object is unchanged while it has the tag of the caller', async () => {
     const { store } = await openObjects(makeStore);
     const etag = await put(store, 'k', 'one');
     expect(await textOf(store, 'k', { unless: etag! })).toBe('unchanged');
@@ -91,7 +91,7 @@ function putTests(makeStore: MakeObjects): void {
     expect(await textOf(store, 'k', { unless: etag! })).toBe('two');
   });
 
-  it('gives the bytes of one version, although the object is replaced and removed meanwhile', async () => {
+  it('an object store gives the bytes of one version while the object is replaced and removed', async () => {
     const { store } = await openObjects(makeStore);
     await put(store, 'k', 'x'.repeat(3_000_000));
     const found = await store.get('k');
@@ -106,7 +106,7 @@ function putTests(makeStore: MakeObjects): void {
     expect(bytes).toBe(3_000_000);
   });
 
-  it('lets go of an object that nobody reads', async () => {
+  it('an object store lets an object be closed that nobody reads, also twice', async () => {
     const { store } = await openObjects(makeStore);
     await put(store, 'k', 'x');
     const found = await store.get('k');
@@ -115,7 +115,7 @@ function putTests(makeStore: MakeObjects): void {
     await found.close();
   });
 
-  it('tells times by its own clock', async () => {
+  it('an object store tells times by its own clock', async () => {
     const { store, reopen } = await openObjects(makeStore);
     const before = await store.now();
     await put(store, 'k', 'x');
@@ -132,7 +132,7 @@ function bodyTests(makeStore: MakeObjects): void {
     for (const text of texts) yield Buffer.from(text);
   }
 
-  it('refuses bytes that are not those of their SHA-256, and keeps what was there', async () => {
+  it('an object store refuses bytes that are not those of their SHA-256, and keeps the old object', async () => {
     const { store } = await openObjects(makeStore);
     await put(store, 'k', 'old');
     const wrong = (key: string) => store.put(key, Buffer.from('other'), { sha256: sha256('bytes') });
@@ -144,7 +144,7 @@ function bodyTests(makeStore: MakeObjects): void {
     expect(await textOf(store, 'k')).toBe('bytes');
   });
 
-  it('refuses a body that is shorter or longer than it says', async () => {
+  it('an object store refuses a body that is shorter or longer than it says', async () => {
     const { store } = await openObjects(makeStore);
     for (const sizeBytes of [3, 5])
       expect(await codeOf(() => store.put('k', { sizeBytes, open: () => pieces('ab', 'cd') }))).toBe(
@@ -153,14 +153,14 @@ function bodyTests(makeStore: MakeObjects): void {
     expect(await keysOf(store)).toEqual([]);
   });
 
-  it('refuses a body that is too large before it reads it', async () => {
+  it('an object store refuses a body that is too large before it reads it', async () => {
     const { store } = await openObjects(makeStore);
     const sizeBytes = store.capabilities.maxObjectBytes + 1;
     const open = (): AsyncIterable<Uint8Array> => expect.unreachable('it was read');
     expect(await codeOf(() => store.put('k', { sizeBytes, open }))).toBe('storage-unsupported');
   });
 
-  it('stores nothing of a body that fails', async () => {
+  it('an object store keeps nothing of a body that fails', async () => {
     const { store } = await openObjects(makeStore);
     async function* open(): AsyncGenerator<Uint8Array> {
       yield Buffer.from('ab');

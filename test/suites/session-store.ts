@@ -61,7 +61,7 @@ export function sessionStoreSuite(name: string, makeStore: MakeStore): void {
 }
 
 function recordTests(makeStore: MakeStore): void {
-  it('gives back what was created, also after it was opened again', async () => {
+  it('a session store gives back a record, also after it was opened again', async () => {
     const { store, reopen } = await open(makeStore);
     const record = recordOf('a', {
       pass: { commit: { digest: 'd'.repeat(64), bytesTotal: 2 ** 50, excluded: [1, 2], entriesTotal: 3 } },
@@ -71,13 +71,13 @@ function recordTests(makeStore: MakeStore): void {
     expect(await (await reopen()).get(record.id)).toEqual(record);
   });
 
-  it('knows nothing of an id that was never created', async () => {
+  it('a session store knows nothing of an id that was never created', async () => {
     const { store } = await open(makeStore);
     expect(await store.get(recordOf('none').id)).toBeUndefined();
     await store.remove(recordOf('none').id);
   });
 
-  it('takes no path for an id', async () => {
+  it('a session store takes no path for an id', async () => {
     const { store } = await open(makeStore);
     for (const id of ['../../etc/passwd', '..', '', '/', 'a/../b', '__proto__', 'constructor']) {
       const found = await store.get(id).catch(() => undefined);
@@ -85,14 +85,14 @@ function recordTests(makeStore: MakeStore): void {
     }
   });
 
-  it('refuses to create an id twice and keeps the first', async () => {
+  it('a session store refuses to create an id twice, and keeps the first record', async () => {
     const { store } = await open(makeStore);
     await store.create(recordOf('a'));
     expect(await codeOf(() => store.create(recordOf('a', { principal: 'thief' })))).toBe('internal');
     expect((await store.get(recordOf('a').id))?.principal).toBe('owner');
   });
 
-  it('hands out records that nobody else holds', async () => {
+  it('a session store hands out records that nobody else holds', async () => {
     const { store } = await open(makeStore);
     const record = { ...recordOf('a'), target: 'before' };
     await store.create(record);
@@ -103,7 +103,7 @@ function recordTests(makeStore: MakeStore): void {
     expect((await store.get(record.id))?.target).toBe('before');
   });
 
-  it('lists every record in any state, and removes', async () => {
+  it('a session store lists the records of all states, and removes them', async () => {
     const { store, reopen } = await open(makeStore);
     const states: SessionState[] = [
       'establishing',
@@ -123,7 +123,7 @@ function recordTests(makeStore: MakeStore): void {
     expect(await idsOf(await reopen())).toHaveLength(left.length);
   });
 
-  it('may be changed while it is listed', async () => {
+  it('a session store may be changed while it is listed', async () => {
     const { store } = await open(makeStore);
     for (let n = 0; n < 20; n++) await store.create(recordOf(`r${n}`));
     let seen = 0;
@@ -135,7 +135,7 @@ function recordTests(makeStore: MakeStore): void {
     expect(await idsOf(store)).toEqual([]);
   });
 
-  it('expires nothing by itself', async () => {
+  it('a session store does not expire a record by itself', async () => {
     const { store } = await open(makeStore);
     const record = recordOf('old', { createdAtMs: 1, leaseExpiresAtMs: 2 });
     await store.create(record);
@@ -144,7 +144,7 @@ function recordTests(makeStore: MakeStore): void {
 }
 
 function compareAndSetTests(makeStore: MakeStore): void {
-  it('replaces the version before, and no other', async () => {
+  it('a session store replaces the version before, and no other', async () => {
     const { store, reopen } = await open(makeStore);
     const first = recordOf('a');
     await store.create(first);
@@ -157,13 +157,13 @@ function compareAndSetTests(makeStore: MakeStore): void {
     expect(await (await reopen()).get(first.id)).toEqual(second);
   });
 
-  it('does not bring back what is not there', async () => {
+  it('a session store does not bring back a record that is gone', async () => {
     const { store } = await open(makeStore);
     expect(await store.replace(recordOf('gone', { version: 2 }))).toBe(false);
     expect(await idsOf(store)).toEqual([]);
   });
 
-  it('lets exactly one of many rivals win, round after round', async () => {
+  it('a session store lets exactly one of many rivals win, round after round', async () => {
     const { store } = await open(makeStore);
     await store.create(recordOf('a'));
     for (let version = 2; version < 12; version++) {
@@ -174,13 +174,13 @@ function compareAndSetTests(makeStore: MakeStore): void {
     }
   });
 
-  it('lets one of two creators of the same id win', async () => {
+  it('a session store lets one of two creators of the same id win', async () => {
     const { store } = await open(makeStore);
     const rivals = ['x', 'y'].map((principal) => codeOf(() => store.create(recordOf('a', { principal }))));
     expect((await Promise.all(rivals)).toSorted()).toEqual(['done', 'internal']);
   });
 
-  it('holds against rivals, in other processes where it is shared', async () => {
+  it('a session store lets one rival win, also of other processes where it is shared', async () => {
     const place = await open(makeStore);
     const { shared } = place.store.properties;
     const rival = async (): Promise<SessionStore> => (shared ? place.reopen() : place.store);
@@ -198,7 +198,7 @@ function compareAndSetTests(makeStore: MakeStore): void {
 }
 
 function findTests(makeStore: MakeStore): void {
-  it('finds the unfinished sessions that match, the newest first', async () => {
+  it('a session store finds the unfinished sessions that match, the newest first', async () => {
     const { store } = await open(makeStore);
     const { principal, target } = recordOf('x');
     const direction = 'push';
@@ -220,7 +220,7 @@ function findTests(makeStore: MakeStore): void {
     );
   });
 
-  it('finds nothing where nothing matches', async () => {
+  it('a session store finds nothing where nothing matches', async () => {
     const { store } = await open(makeStore);
     const query = { principal: 'p', direction: 'push', target: '', manifestId: 'f'.repeat(64) } as const;
     expect(await store.find(query)).toEqual([]);

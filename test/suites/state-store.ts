@@ -31,7 +31,7 @@ export function stateStoreSuite(name: string, makeStore: MakeState): void {
 }
 
 function documentTests(makeStore: MakeState): void {
-  it('gives back what was set, also to another process', async () => {
+  it('a state store gives back a document, also to another process', async () => {
     const { store, reopen } = await open(makeStore);
     const text = JSON.stringify({ name: 'ünïcode "text"\n', at: 2 ** 50 });
     const version = await store.compareAndSet('a/b', null, text);
@@ -40,7 +40,7 @@ function documentTests(makeStore: MakeState): void {
     }
   });
 
-  it('tells the same time to every process', async () => {
+  it('a state store tells the same time to every process', async () => {
     const { store, reopen } = await open(makeStore);
     const other = await reopen();
     const times = [await store.now(), await other.now(), await store.now()];
@@ -48,7 +48,7 @@ function documentTests(makeStore: MakeState): void {
     expect(Math.abs(times[0]! - Date.now())).toBeLessThan(3_600_000);
   });
 
-  it('tells that a document is unchanged, until another process has changed or removed it', async () => {
+  it('a state store says that a document is unchanged, until another process changes or removes it', async () => {
     const { store, reopen } = await open(makeStore);
     const other = store.properties.shared ? await reopen() : store;
     const first = (await store.compareAndSet('k', null, '1'))!;
@@ -60,13 +60,13 @@ function documentTests(makeStore: MakeState): void {
     expect(await store.getUnless('k', second)).toBeUndefined();
   });
 
-  it('knows nothing of a document that was never set', async () => {
+  it('a state store knows nothing of a document that was never set', async () => {
     const { store } = await open(makeStore);
     expect(await store.get('none')).toBeUndefined();
     await store.remove('none');
   });
 
-  it('lists documents by prefix, in the order of their keys', async () => {
+  it('a state store lists documents by prefix, in the order of their keys', async () => {
     const { store } = await open(makeStore);
     const keys = Array.from({ length: 40 }, (_, n) => `a/${String(n).padStart(2, '0')}`);
     for (const key of ['b/x', ...keys.toReversed()]) await store.compareAndSet(key, null, `of ${key}`);
@@ -76,14 +76,14 @@ function documentTests(makeStore: MakeState): void {
     for await (const document of store.list('b')) expect(document).toEqual(await store.get('b/x'));
   });
 
-  it('removes a document, and may be changed while it is listed', async () => {
+  it('a state store removes documents, also while it is listed', async () => {
     const { store, reopen } = await open(makeStore);
     for (let n = 0; n < 30; n += 1) await store.compareAndSet(`k/${n}`, null, String(n));
     for await (const { key } of store.list('k/')) await store.remove(key);
     expect(await keysOf(await reopen())).toEqual([]);
   });
 
-  it('refuses what is no key, and documents that are not small', async () => {
+  it('a state store refuses a text that is no key, and documents that are not small', async () => {
     const { store } = await open(makeStore);
     for (const key of ['', '../a', 'a//b', 'ü']) {
       expect(await codeOf(() => store.get(key))).toBe('path-unsafe');
@@ -96,7 +96,7 @@ function documentTests(makeStore: MakeState): void {
 }
 
 function compareAndSetTests(makeStore: MakeState): void {
-  it('replaces the version that the caller knows, and no other', async () => {
+  it('a state store replaces the version that the caller knows, and no other', async () => {
     const { store, reopen } = await open(makeStore);
     const first = (await store.compareAndSet('k', null, '1'))!;
     expect(await store.compareAndSet('k', null, 'again')).toBeUndefined();
@@ -106,7 +106,7 @@ function compareAndSetTests(makeStore: MakeState): void {
     expect(await (await reopen()).get('k')).toEqual({ key: 'k', version: second, text: '2' });
   });
 
-  it('does not bring back what was removed', async () => {
+  it('a state store does not bring back a document that was removed', async () => {
     const { store } = await open(makeStore);
     const first = (await store.compareAndSet('k', null, '1'))!;
     await store.remove('k');
@@ -115,7 +115,7 @@ function compareAndSetTests(makeStore: MakeState): void {
     expect(await store.compareAndSet('k', null, '3')).toBeTypeOf('string');
   });
 
-  it('lets exactly one of many rivals win, in other processes where it is shared', async () => {
+  it('a state store lets exactly one of many rivals win, in other processes where it is shared', async () => {
     const { store, reopen } = await open(makeStore);
     const stores = store.properties.shared ? [store, await reopen()] : [store, store];
     let version: string | null = null as string | null;
@@ -134,7 +134,7 @@ function compareAndSetTests(makeStore: MakeState): void {
 }
 
 function watchTests(makeStore: MakeState): void {
-  it('tells of documents that come, change and go, by whoever it was', async () => {
+  it('a state store tells of documents that come, change and go, whoever changed them', async () => {
     const { store, reopen } = await open(makeStore);
     const other = store.properties.shared ? await reopen() : store;
     const first = (await store.compareAndSet('w/a', null, '1'))!;
@@ -161,7 +161,7 @@ function watchTests(makeStore: MakeState): void {
     expect((await changes.next()).done).toBe(true);
   });
 
-  it('ends a watch at once whose signal has come already', async () => {
+  it('a state store ends a watch at once whose signal is aborted already', async () => {
     const { store } = await open(makeStore);
     const seen: unknown[] = [];
     for await (const keys of store.watch('', AbortSignal.abort())) seen.push(keys);
