@@ -35,6 +35,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   'storage/state': 54,
   'storage/state/files': 55,
   'storage/state/objects': 55,
+  'storage/copy': 56,
   'server/core': 61,
   'server/access': 61,
   'server/http': 62,

@@ -14,6 +14,7 @@ import { addPull } from './commands/pull/pull-command.ts';
 import { addPush } from './commands/push/push-command.ts';
 import { addServe } from './commands/serve/serve-command.ts';
 import { addSessions } from './commands/sessions/sessions-command.ts';
+import { addStore } from './commands/store/store-command.ts';
 import { addToken } from './commands/token/token-command.ts';
 import { addTransfers } from './commands/transfers/transfers-command.ts';
 import { addTreeChanges } from './commands/tree/tree-commands.ts';
@@ -149,6 +150,9 @@ function addOfServer(program: Command, lazily: Lazily): void {
     revoke: lazily(async () => (await token()).runTokenRevoke),
   });
   addGrant(program, grant);
+  addStore(program, {
+    copy: lazily(async () => (await import('./commands/store/run-copy.ts')).runStoreCopy),
+  });
   addSessions(program, {
     list: lazily(async () => (await sessions()).runSessionsList),
     show: lazily(async () => (await sessions()).runSessionsShow),

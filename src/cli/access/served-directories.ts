@@ -65,3 +65,29 @@ export function stateInside(root: string, state: string): CairnError {
       `leave the option out (for "${printable(join(root, RESERVED_NAME))}"), or name a directory outside of the root`,
   );
 }
+
+/** Where the records of sessions are in a state. */
+export function recordsOf(state: string): string {
+  return join(state, 'sessions');
+}
+
+/** Refuses a root and a state that no server has had, as a wrong `--state` is. @throws CairnError `config-invalid`, storage codes */
+export async function refuseUnserved({
+  root,
+  state,
+}: {
+  readonly root: string;
+  readonly state: string;
+}): Promise<void> {
+  const records = recordsOf(state);
+  try {
+    if ((await stat(records)).isDirectory()) return;
+  } catch (error) {
+    if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `looking at "${printable(records)}"`);
+  }
+  throw new CairnError(
+    'config-invalid',
+    `there are no sessions of a server in "${printable(state)}"; give the same --root (here "${printable(root)}") and ` +
+      '--state as to the server',
+  );
+}

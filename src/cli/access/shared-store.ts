@@ -35,8 +35,8 @@ const COHERENT: ReadonlySet<string> = new Set(['CephFS', 'GPFS', 'Lustre', 'GFS2
  * @throws CairnError `not-found`, `not-directory`, `config-invalid` for what cannot be a store; `storage-unsupported` for a
  * service without compare-and-set; `journal-version` for the store of a newer cairn; `server-busy`; storage codes
  */
-export function openStore(address: StoreAddress): Promise<OpenStore> {
-  return 'directory' in address ? openDirectory(address) : openBucket(address, process.env);
+export function openStore(address: StoreAddress, env: Environment = process.env): Promise<OpenStore> {
+  return 'directory' in address ? openDirectory(address) : openBucket(address, env);
 }
 
 async function openDirectory({ directory }: DirectoryAddress): Promise<OpenStore> {

@@ -26,13 +26,16 @@ export const BUCKET_OPTIONS = {
   s3Endpoint: value(
     '--s3-endpoint <url>',
     'the service of an s3:// store, where it is not AWS (also AWS_ENDPOINT_URL_S3)',
-    (option, word) => {
-      if (URL.canParse(word.replace('{bucket}', 'bucket'))) return word;
-      throw usage(`${option} takes a URL, not "${word}"`, `${option} https://s3.example.org`);
-    },
+    parseEndpoint,
   ),
   s3Region: text('--s3-region <region>', 'its region (also AWS_REGION; default: us-east-1)'),
 };
+
+/** Reads the URL of a service of S3, with `{bucket}` in its host or without. @throws CairnError `usage` */
+export function parseEndpoint(option: string, word: string): string {
+  if (URL.canParse(word.replace('{bucket}', 'bucket'))) return word;
+  throw usage(`${option} takes a URL, not "${word}"`, `${option} https://s3.example.org`);
+}
 
 /** The values of the options that name a store. */
 export interface StoreWords {

@@ -1,6 +1,7 @@
 /** An entry of the published tree, and where its bytes lie. Pure. */
 import { createHash } from 'node:crypto';
 import type { Entry, Identity, ScannedEntry } from '../../manifest/entry.ts';
+import { type MetadataKind, narrowMetadata } from '../../manifest/metadata.ts';
 
 /** A run of bytes of an object, which never changes. */
 export interface Extent {
@@ -39,10 +40,18 @@ export function identityOf({ entry, extents, identity }: TreeEntry): Identity {
   return createHash('sha256').update(text).digest('base64url').slice(0, IDENTITY_LENGTH);
 }
 
-/** An entry as a scan tells it, under another path. */
-export function scannedEntry(found: TreeEntry, path = found.entry.path): ScannedEntry {
-  const { entry } = found;
-  return { entry: path === entry.path ? entry : { ...entry, path }, identity: identityOf(found) };
+/** An entry as a scan tells it, under another path; of its metadata only the kinds that are asked for. */
+export function scannedEntry(
+  found: TreeEntry,
+  {
+    path = found.entry.path,
+    kinds = [],
+  }: { readonly path?: string; readonly kinds?: readonly MetadataKind[] | undefined } = {},
+): ScannedEntry {
+  const { metadata, ...bare } = found.entry;
+  const told = metadata === undefined ? '' : narrowMetadata(metadata, kinds);
+  const entry = told === '' ? { ...bare, path } : { ...bare, path, metadata: told };
+  return { entry, identity: identityOf(found) };
 }
 
 /** Whether a path lies below another one, and is not that one itself. */

@@ -8,9 +8,11 @@ import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { Identity, ScannedEntry } from '../../manifest/entry.ts';
 import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
+import { METADATA_KINDS, type MetadataKind } from '../../manifest/metadata.ts';
 import { AS_SENT } from '../../manifest/modes.ts';
 import { isOfOneEntry, type RefusalSink } from '../../transfer/refused-entries.ts';
-import type { ContentStore } from '../content-store.ts';
+import type { ContentStore, ScanWishes } from '../content-store.ts';
+import type { MetadataAbilities } from '../../transfer/entry-lookup.ts';
 import { identityOf, scannedEntry, type TreeEntry } from '../entry-tree/tree-entry.ts';
 import type { TreeReader } from '../entry-tree/tree-reader.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
@@ -33,14 +35,25 @@ export interface ObjectContentOptions {
   readonly minChunkSizeBytes?: number;
   /** How long an object stays that no entry needs any more, since a reader may still use it; by the store's clock. */
   readonly keepUnusedMs?: number;
+  /** Whether it tells and keeps metadata beside modes and times, with names of owners as they are: for copies of a store. */
+  readonly keepsMetadata?: boolean;
 }
 
 const KEEP_UNUSED_MS = 3_600_000;
+/** Users and groups of the machines of nodes mean nothing here. */
+const NO_IDS: MetadataAbilities['ids'] = { uidOf: () => undefined, gidOf: () => undefined };
+/** Holes are no part of a file here, and hard links are files of their own. */
+const KEPT_KINDS = METADATA_KINDS.filter((kind) => kind !== 'hard-links' && kind !== 'sparse');
+const ALL_METADATA: MetadataAbilities = { tells: [...KEPT_KINDS, 'sparse'], keeps: KEPT_KINDS, ids: NO_IDS };
 
 /** A content store over `objects`, which it does not close. A chunk lies in memory until it is whole. */
 export function createObjectContent(
   objects: ObjectStore,
-  { minChunkSizeBytes = CHUNK_SIZE_RANGE.min, keepUnusedMs = KEEP_UNUSED_MS }: ObjectContentOptions = {},
+  {
+    minChunkSizeBytes = CHUNK_SIZE_RANGE.min,
+    keepUnusedMs = KEEP_UNUSED_MS,
+    keepsMetadata = false,
+  }: ObjectContentOptions = {},
 ): ContentStore {
   const tree = openPublishedTree(objects);
   const readExtents = createExtentReader(objects);
@@ -51,14 +64,19 @@ export function createObjectContent(
     assembles: false,
     mtimeResolutionNs: 1n,
     modes: AS_SENT,
+    ...(keepsMetadata ? { metadata: ALL_METADATA } : {}),
   };
   return {
     properties,
-    scan: (path, { depth }) => scan(tree, path, depth),
-    lookup: async (paths, onRefused) => lookup(tree.view(await tree.root()), paths, onRefused),
+    scan: (path, wishes) => scan(tree, path, wishes),
+    lookup: async (paths, onRefused, kinds) =>
+      lookup(tree.view(await tree.root()), paths, { onRefused, kinds }),
     atOneMoment: async () => {
       const view = tree.view(await tree.root());
-      return { properties, lookup: (paths, onRefused) => lookup(view, paths, onRefused) };
+      return {
+        properties,
+        lookup: (paths, onRefused, kinds) => lookup(view, paths, { onRefused, kinds }),
+      };
     },
     read: (path, range, identity) => read(tree, readExtents, path, range, identity),
     makeDirectory: (path, how) => makeDirectoryEntry(tree, path, how),
@@ -76,14 +94,15 @@ export function createObjectContent(
 async function* scan(
   tree: PublishedTree,
   path: string,
-  depth: 1 | undefined,
+  { depth, metadata }: Pick<ScanWishes, 'depth' | 'metadata'>,
 ): AsyncGenerator<ScannedEntry[]> {
   const view = tree.view(await tree.root());
   await refuseObstacle(view, path);
   const top = await findEntry(view, path);
   if (top === undefined) throw new CairnError('not-found', `there is nothing at "${printable(path)}"`);
   const below = path === '' ? 0 : path.length + 1;
-  const relative = (found: TreeEntry): ScannedEntry => scannedEntry(found, found.entry.path.slice(below));
+  const relative = (found: TreeEntry): ScannedEntry =>
+    scannedEntry(found, { path: found.entry.path.slice(below), kinds: metadata });
   let batch = [relative(top)];
   for await (const each of depth === 1 ? view.childrenOf(path) : view.below(path)) {
     batch.push(relative(each));
@@ -97,7 +116,10 @@ async function* scan(
 async function lookup(
   view: TreeReader,
   paths: readonly string[],
-  onRefused: RefusalSink | undefined,
+  {
+    onRefused,
+    kinds,
+  }: { readonly onRefused: RefusalSink | undefined; readonly kinds: readonly MetadataKind[] | undefined },
 ): Promise<(ScannedEntry | undefined)[]> {
   const found: (ScannedEntry | undefined)[] = [];
   // Paths that are looked up together are often of one directory.
@@ -108,7 +130,7 @@ async function lookup(
       const isReachable = parent === reachable || (await findObstacle(view, path)) === undefined;
       if (isReachable) reachable = parent;
       const there = isReachable ? await findEntry(view, path) : undefined;
-      found.push(there === undefined ? undefined : scannedEntry(there));
+      found.push(there === undefined ? undefined : scannedEntry(there, { kinds }));
     } catch (error) {
       if (onRefused === undefined || !isOfOneEntry(error)) throw error;
       onRefused(index, error);

@@ -1,24 +1,13 @@
 /** `cairn serve --check`: examines and repairs what a server keeps, while none runs. */
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import {
-  CairnError,
-  ERROR_TABLE,
-  EXIT,
-  storageError,
-  systemCodeOf,
-  type ErrorCode,
-  type ExitCode,
-} from '../../../base/errors.ts';
-import { printable } from '../../../base/safe-path.ts';
+import { ERROR_TABLE, EXIT, type ErrorCode, type ExitCode } from '../../../base/errors.ts';
 import type { CheckTotals, Finding } from '../../../server/core/check/findings.ts';
 import type { StoreIncident, Upkeep } from '../../../storage/incident.ts';
 import { checkingLine, findingLine, findingObject, totalsLine, totalsObject } from './check-report.ts';
 import { print } from '../../process/output.ts';
 import { jsonLine } from '../../report/json-line.ts';
-import { usableRoot } from '../../access/served-directories.ts';
+import { recordsOf, refuseUnserved, usableRoot } from '../../access/served-directories.ts';
 import type { ServeValues } from './serve-command.ts';
-import { lockServed } from './serve-locks.ts';
+import { lockServed } from '../../access/served-locks.ts';
 import { checkSettingsOf, type RootSettings } from './serve-settings.ts';
 
 const LINE_EVERY_MS = 5000;
@@ -28,7 +17,8 @@ export async function runServeCheck(values: ServeValues): Promise<ExitCode> {
   const wanted = checkSettingsOf(values);
   const settings = { ...wanted, root: await usableRoot(wanted.root) };
   const isDryRun = values.dryRun;
-  await checkServed(settings);
+  // Without its records every staging area would seem to have no owner, and be freed.
+  await refuseUnserved(settings);
   const locks = await lockServed(settings);
   try {
     const { totals, failure } = await check(settings, isDryRun);
@@ -43,25 +33,6 @@ export async function runServeCheck(values: ServeValues): Promise<ExitCode> {
   } finally {
     await locks.release();
   }
-}
-
-/** Without its records every staging area would seem to have no owner, and be freed: a wrong `--state` must not do that. */
-async function checkServed({ root, state }: RootSettings): Promise<void> {
-  const records = recordsOf(state);
-  try {
-    if ((await stat(records)).isDirectory()) return;
-  } catch (error) {
-    if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `looking at "${printable(records)}"`);
-  }
-  throw new CairnError(
-    'config-invalid',
-    `there are no sessions of a server in "${printable(state)}"; give the same --root (here "${printable(root)}") and ` +
-      '--state as to the server',
-  );
-}
-
-function recordsOf(state: string): string {
-  return join(state, 'sessions');
 }
 
 interface Outcome {

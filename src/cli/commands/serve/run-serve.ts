@@ -7,7 +7,7 @@ import { newLocalSecret } from '../../../wire/server-proof.ts';
 import { jsonLine } from '../../report/json-line.ts';
 import type { startServer } from '../../../server/server.ts';
 import { usableRoot } from '../../access/served-directories.ts';
-import { lockServed, refuseNetwork } from './serve-locks.ts';
+import { lockServed, refuseNetwork } from '../../access/served-locks.ts';
 import type { ServeValues } from './serve-command.ts';
 import { serveSettingsOf, type ServeSettings } from './serve-settings.ts';
 import type { ServedStores } from './served-stores.ts';
@@ -63,7 +63,9 @@ async function serveServed(wanted: ServeSettings, log: Log, ending: Ending): Pro
   if ('store' in wanted) {
     const { openServedStore } = await import('./served-store.ts');
     const stores = await openServedStore(wanted, log);
-    if (!ending.hasBegun()) await serve(wanted, stores, log, { stopped: ending.stopped });
+    const { lost } = stores;
+    const ends = { stopped: ending.stopped, ...(lost === undefined ? {} : { lost }) };
+    await serveAndClose(wanted, stores, log, { ending, ends });
     return;
   }
   const settings = { ...wanted, root: await usableRoot(wanted.root) };
@@ -73,9 +75,22 @@ async function serveServed(wanted: ServeSettings, log: Log, ending: Ending): Pro
   try {
     const { openServedRoot } = await import('./served-root.ts');
     const ends = { stopped: ending.stopped, lost: locks.lost };
-    if (!ending.hasBegun()) await serve(settings, await openServedRoot(settings, log), log, ends);
+    await serveAndClose(settings, await openServedRoot(settings, log), log, { ending, ends });
   } finally {
     await locks.release();
+  }
+}
+
+async function serveAndClose(
+  settings: ServeSettings,
+  stores: ServedStores,
+  log: Log,
+  { ending, ends }: { readonly ending: Ending; readonly ends: Ends },
+): Promise<void> {
+  try {
+    if (!ending.hasBegun()) await serve(settings, stores, log, ends);
+  } finally {
+    await stores.closeContent();
   }
 }
 
@@ -90,7 +105,7 @@ async function serve(settings: ServeSettings, stores: ServedStores, log: Log, en
   const secured = await openServeTls(settings.tls, log);
   const stopReloading = reloadOnSignal(manager, secured.reload);
   const { close, ...access } = await openAccess(stores.tokens, settings, secured.authenticators, log);
-  const { shown, tokens, closeContent, ...served } = stores;
+  const { shown, tokens, closeContent: _close, lost: _lost, ...served } = stores;
   const local = localEntry(settings, tokens.secretFile, log);
   try {
     const server = await start({
@@ -115,7 +130,6 @@ async function serve(settings: ServeSettings, stores: ServedStores, log: Log, en
     close();
     stopReloading();
     secured.close();
-    await closeContent();
     manager.close();
   }
 }

@@ -9,6 +9,8 @@ import { storagePlace } from '../../../storage/disk/tree/storage-place.ts';
 import { openFileState } from '../../../storage/state/files/file-state.ts';
 import { openKeptCuts } from '../../../storage/state/kept-cuts.ts';
 import { openLocalSessionStore } from '../../../storage/state/local-session-store.ts';
+import { recordsOf } from '../../access/served-directories.ts';
+import { adoptCopy } from '../../../storage/copy/copy-mark.ts';
 import type { RootSettings } from './serve-settings.ts';
 import type { ServedStores } from './served-stores.ts';
 
@@ -20,7 +22,8 @@ export async function openServedRoot(
   const documents = await openFileState(state);
   const lastSeen = await openLastSeen(documents);
   const onIncident = (incident: object): void => log.warn(incident, 'repaired');
-  const records = join(state, 'sessions');
+  await adoptCopy(documents, root);
+  const records = recordsOf(state);
   const content = await openLocalDisk(root, { staysReadable: true, keepOut: [state, records], onIncident });
   return {
     shown: root,

@@ -8,7 +8,7 @@ import type { LastSeen } from '../last-seen.ts';
 import type { SessionTally } from '../quota/session-tally.ts';
 import type { LiveSessions } from './live-sessions.ts';
 import type { SessionTimes } from './session-times.ts';
-import { sideBySide } from './side-by-side.ts';
+import { sideBySide } from '../../../base/side-by-side.ts';
 
 /** Less than this is no jump: clocks are adjusted all the time. */
 const MIN_JUMP_MS = 60_000;

@@ -12,7 +12,7 @@ import type { LiveSessions } from './live-sessions.ts';
 import type { Publishers } from './publishers.ts';
 import { sessionAreas } from './session-areas.ts';
 import type { SessionTimes } from './session-times.ts';
-import { sideBySide } from './side-by-side.ts';
+import { sideBySide } from '../../../base/side-by-side.ts';
 import type { StagingRoom } from './staging-room.ts';
 
 /** Sessions freed at a time: enough to share a sync, few enough to leave the disk to other work. */

@@ -4,7 +4,7 @@ import type { SessionStore } from '../../../storage/state/session-store.ts';
 import type { Commits } from './commits.ts';
 import type { LiveSessions } from './live-sessions.ts';
 import type { Publishers } from './publishers.ts';
-import { sideBySide } from './side-by-side.ts';
+import { sideBySide } from '../../../base/side-by-side.ts';
 
 /** Interrupted commits that run at a time after a start: each opens files, and all write to one disk. */
 const RESUMED_AT_A_TIME = 4;

@@ -1,16 +1,21 @@
-/** The locks that a server takes before it starts, and the check of its state, too. */
+/** The locks that a server takes before it starts, and a check or a copy of its root, too. */
 import { existsSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { CairnError, storageError, systemCodeOf, takesNothing } from '../../../base/errors.ts';
-import { takeLease } from '../../../base/lease-file.ts';
-import { loadNative } from '../../../base/native.ts';
-import { networkFileSystemOf } from '../../../base/network-file-system.ts';
-import { acquireProcessLock } from '../../../base/process-lock.ts';
-import { printable, RESERVED_NAME } from '../../../base/safe-path.ts';
-import { stateInside } from '../../access/served-directories.ts';
-import type { RootSettings } from './serve-settings.ts';
-import { ensurePrivateDirectory } from '../../access/user-directories.ts';
+import { CairnError, storageError, systemCodeOf, takesNothing } from '../../base/errors.ts';
+import { takeLease } from '../../base/lease-file.ts';
+import { loadNative } from '../../base/native.ts';
+import { networkFileSystemOf } from '../../base/network-file-system.ts';
+import { acquireProcessLock } from '../../base/process-lock.ts';
+import { printable, RESERVED_NAME } from '../../base/safe-path.ts';
+import { stateInside } from './served-directories.ts';
+import { ensurePrivateDirectory } from './user-directories.ts';
+
+/** A root with its state. */
+export interface ServedRoot {
+  readonly root: string;
+  readonly state: string;
+}
 
 /**
  * Refuses a root or a state on a network file system, unless that was asked for.
@@ -21,7 +26,7 @@ export async function refuseNetwork({
   root,
   state,
   networkRoot,
-}: Pick<RootSettings, 'root' | 'state' | 'networkRoot'>): Promise<void> {
+}: ServedRoot & { readonly networkRoot: boolean }): Promise<void> {
   if (networkRoot) return;
   for (const [what, path] of [
     ['the root', root],
@@ -54,10 +59,7 @@ interface Lock {
  *
  * @throws CairnError `state-locked` while another process has them, storage codes
  */
-export async function lockServed({
-  state,
-  root,
-}: Pick<RootSettings, 'state' | 'root'>): Promise<ServedLocks> {
+export async function lockServed({ state, root }: ServedRoot): Promise<ServedLocks> {
   const reserved = join(root, RESERVED_NAME);
   await ensureUnlessReadOnly(reserved);
   await refuseServedState(root, state);
