@@ -51,18 +51,25 @@ export async function writeMark(state: MarkState, mark: CopyMark): Promise<void>
 }
 
 /**
- * Makes a whole copy a store of its own; to be called by each server before it serves.
+ * Refuses a store that is a copy and not whole; answers whether it is a copy.
  *
  * @param shown the store, for people
- * @throws CairnError `config-invalid` for a copy that is not whole; storage codes
+ * @throws CairnError `config-invalid`; storage codes
+ */
+export async function refuseUnfinished(state: MarkState, shown: string): Promise<boolean> {
+  const mark = await readMark(state);
+  if (mark?.isWhole !== false) return mark !== undefined;
+  const message = `"${printable(shown)}" is a copy of "${printable(mark.from)}" that is not whole yet; run the same cairn store copy again first`;
+  throw new CairnError('config-invalid', message);
+}
+
+/**
+ * Makes a whole copy a store of its own; to be called by each server before it serves.
+ *
+ * @throws CairnError as {@link refuseUnfinished}
  */
 export async function adoptCopy(state: MarkState, shown: string): Promise<void> {
-  const mark = await readMark(state);
-  if (mark === undefined) return;
-  if (!mark.isWhole) {
-    const message = `"${printable(shown)}" is a copy of "${printable(mark.from)}" that is not whole yet; run the same cairn store copy again, and serve it then`;
-    throw new CairnError('config-invalid', message);
-  }
+  if (!(await refuseUnfinished(state, shown))) return;
   try {
     await state.remove(MARK);
   } catch (error) {

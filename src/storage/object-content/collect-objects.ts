@@ -13,7 +13,7 @@ import { listStagingAreas, markOf } from './object-staging.ts';
 import type { PublishedTree } from './published-tree.ts';
 
 /** Content and pages: `c/SESSION/NUMBER/…`. */
-const CONTENT = 'c/';
+export const CONTENT = 'c/';
 /** Lists of condemned keys. */
 const CONDEMNED = 'g/';
 const KEYS_OF_LIST = 10_000;
@@ -101,7 +101,7 @@ async function condemn(
  * Tells whether the area that an object belongs to has ended. To be made after the object was listed: an area has its
  * mark before it has objects.
  */
-async function findEndedAreas(objects: ObjectStore): Promise<(key: string) => Promise<boolean>> {
+export async function findEndedAreas(objects: ObjectStore): Promise<(key: string) => Promise<boolean>> {
   const there = new Set(await listStagingAreas(objects));
   const marks = new Map<string, string | undefined>();
   return async (key) => {

@@ -8,7 +8,7 @@ import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import { formatRecord, isSessionId, parseRecord } from '../../session/record-schema.ts';
 import type { SessionRecord } from '../../session/record.ts';
-import type { IncidentSink } from '../incident.ts';
+import type { IncidentSink, Upkeep } from '../incident.ts';
 import { isMeant, type SessionQuery, type SessionStore } from './session-store.ts';
 import type { StateDocument, StateStore } from './state-store.ts';
 
@@ -17,9 +17,14 @@ const MARKS = 'f/';
 
 /**
  * A session store over documents; every node may have its own over the same ones. It reports a document that is no
- * record to `onIncident` and skips it. Its functions throw `journal-version` for a record of a newer cairn.
+ * record to `onIncident` and skips it; where `upkeep` is `thorough`, a list removes it. Its functions throw
+ * `journal-version` for a record of a newer cairn.
  */
-export function createDocumentSessions(state: StateStore, onIncident: IncidentSink = () => {}): SessionStore {
+export function createDocumentSessions(
+  state: StateStore,
+  onIncident: IncidentSink = () => {},
+  upkeep: Upkeep = 'usual',
+): SessionStore {
   const get = async (id: string): Promise<SessionRecord | undefined> => {
     const found = isSessionId(id) ? await state.get(RECORDS + id) : undefined;
     return found === undefined ? undefined : recordOf(found, onIncident);
@@ -49,7 +54,7 @@ export function createDocumentSessions(state: StateStore, onIncident: IncidentSi
       }
       return found.toSorted((a, b) => b.createdAtMs - a.createdAtMs);
     },
-    list: () => listRecords(state, onIncident),
+    list: () => listRecords(state, onIncident, upkeep),
     remove: async (id) => {
       const record = await get(id);
       const key = record === undefined ? undefined : markOf(record);
@@ -77,10 +82,18 @@ async function replace(
   return true;
 }
 
-async function* listRecords(state: StateStore, onIncident: IncidentSink): AsyncGenerator<SessionRecord> {
+async function* listRecords(
+  state: StateStore,
+  onIncident: IncidentSink,
+  upkeep: Upkeep,
+): AsyncGenerator<SessionRecord> {
+  const isLeft = upkeep === 'usual';
+  const remedy = 'removed; its client starts over';
+  const tell: IncidentSink = (incident) => onIncident(isLeft ? incident : { ...incident, remedy });
   for await (const document of state.list(RECORDS)) {
-    const record = recordOf(document, onIncident);
+    const record = recordOf(document, tell);
     if (record !== undefined) yield record;
+    else if (upkeep === 'thorough') await state.remove(document.key);
   }
 }
 

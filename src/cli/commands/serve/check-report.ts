@@ -2,7 +2,7 @@
 import { printable } from '../../../base/safe-path.ts';
 import type { CheckTotals, Finding, FindingOutcome } from '../../../server/core/check/findings.ts';
 import { formatBytes } from '../../../base/byte-text.ts';
-import { formatCount } from '../../report/wording.ts';
+import { formatCount, formatEntries } from '../../report/wording.ts';
 
 const DONE: Readonly<Record<FindingOutcome, string>> = {
   repaired: 'repaired',
@@ -49,10 +49,24 @@ export function checkingLine({ sessions, chunks, bytes }: Readonly<CheckTotals>)
   return `cairn: checked ${sessionsText(sessions)}, ${chunksText(chunks, bytes)}`;
 }
 
+/** What a check of a store of objects has looked at beside sessions. */
+export interface PublishedTotals {
+  readonly entries: number;
+  readonly objects: number;
+}
+
 /** `2 sessions, 34 chunks (2.1 MiB) verified: 1 repaired, 0 not repairable`. */
-export function totalsLine({ sessions, chunks, bytes, found }: CheckTotals, isDryRun: boolean): string {
+export function totalsLine(
+  { sessions, chunks, bytes, found }: CheckTotals,
+  isDryRun: boolean,
+  published?: PublishedTotals,
+): string {
   const { repaired, lost, untouched, failed } = found;
-  const looked = `${sessionsText(sessions)}, ${chunksText(chunks, bytes)} verified`;
+  const entries =
+    published === undefined
+      ? ''
+      : `${formatEntries(published.entries)} in ${formatCount(published.objects)} objects, `;
+  const looked = `${entries}${sessionsText(sessions)}, ${chunksText(chunks, bytes)} verified`;
   if (repaired + lost + untouched + failed === 0) return `${looked}: everything is right`;
   const errors = failed === 0 ? '' : `, ${formatCount(failed)} storage errors`;
   const word = isDryRun ? 'repairable' : 'repaired';

@@ -1,79 +1,82 @@
 /** `cairn serve --check`: examines and repairs what a server keeps, while none runs. */
 import { ERROR_TABLE, EXIT, type ErrorCode, type ExitCode } from '../../../base/errors.ts';
 import type { CheckTotals, Finding } from '../../../server/core/check/findings.ts';
-import type { StoreIncident, Upkeep } from '../../../storage/incident.ts';
-import { checkingLine, findingLine, findingObject, totalsLine, totalsObject } from './check-report.ts';
+import {
+  checkingLine,
+  findingLine,
+  findingObject,
+  type PublishedTotals,
+  totalsLine,
+  totalsObject,
+} from './check-report.ts';
 import { print } from '../../process/output.ts';
 import { jsonLine } from '../../report/json-line.ts';
-import { recordsOf, refuseUnserved, usableRoot } from '../../access/served-directories.ts';
+import type { CheckedStores } from './checked-stores.ts';
 import type { ServeValues } from './serve-command.ts';
-import { lockServed } from '../../access/served-locks.ts';
-import { checkSettingsOf, type RootSettings } from './serve-settings.ts';
+import { serveSettingsOf, type ServeSettings } from './serve-settings.ts';
 
 const LINE_EVERY_MS = 5000;
 
 /** Checks the state of a server that does not run; answers what could not be repaired by its exit code. */
 export async function runServeCheck(values: ServeValues): Promise<ExitCode> {
-  const wanted = checkSettingsOf(values);
-  const settings = { ...wanted, root: await usableRoot(wanted.root) };
+  const settings = serveSettingsOf(values);
   const isDryRun = values.dryRun;
-  // Without its records every staging area would seem to have no owner, and be freed.
-  await refuseUnserved(settings);
-  const locks = await lockServed(settings);
+  const stores = await openChecked(settings, isDryRun);
   try {
-    const { totals, failure } = await check(settings, isDryRun);
+    const { totals, failure, published } = await check(stores, settings, isDryRun);
     const code = codeOf(totals, failure);
     const exitCode = code === 'ok' ? EXIT.done : ERROR_TABLE[code].exitCode;
     print(
       settings.json
-        ? jsonLine({ ...totalsObject(totals, isDryRun), code, exitCode })
-        : `${totalsLine(totals, isDryRun)}\n`,
+        ? jsonLine({ ...totalsObject(totals, isDryRun), ...published, code, exitCode })
+        : `${totalsLine(totals, isDryRun, published)}\n`,
     );
     return exitCode;
   } finally {
-    await locks.release();
+    await stores.close();
   }
+}
+
+async function openChecked(settings: ServeSettings, isDryRun: boolean): Promise<CheckedStores> {
+  if ('store' in settings) return (await import('./checked-store.ts')).openCheckedStore(settings, isDryRun);
+  return (await import('./checked-root.ts')).openCheckedRoot(settings, isDryRun);
 }
 
 interface Outcome {
   readonly totals: CheckTotals;
   /** What the storage said, where it did not let something be looked at. */
   readonly failure: ErrorCode | undefined;
+  /** What was published, where that was looked at. */
+  readonly published: PublishedTotals | undefined;
 }
 
-async function check({ root, state, json }: RootSettings, isDryRun: boolean): Promise<Outcome> {
-  const [{ checkSessions }, { DEFAULT_CORE_LIMITS }, { openLocalDisk }, { openLocalSessionStore }] =
-    await Promise.all([
-      import('../../../server/core/check/check-sessions.ts'),
-      import('../../../server/core/core-limits.ts'),
-      import('../../../storage/disk/local-disk.ts'),
-      import('../../../storage/state/local-session-store.ts'),
-    ]);
-  const incidents: StoreIncident[] = [];
-  const upkeep: Upkeep = isDryRun ? 'report' : 'thorough';
-  const care = { upkeep, onIncident: (incident: StoreIncident) => void incidents.push(incident) };
-  const sessions = await openLocalSessionStore(recordsOf(state), care);
-  const content = await openLocalDisk(root, care);
+async function check(
+  { content, sessions, incidents, now, examinePublished }: CheckedStores,
+  { json }: Pick<ServeSettings, 'json'>,
+  isDryRun: boolean,
+): Promise<Outcome> {
+  const [{ checkSessions }, { DEFAULT_CORE_LIMITS }] = await Promise.all([
+    import('../../../server/core/check/check-sessions.ts'),
+    import('../../../server/core/core-limits.ts'),
+  ]);
   let failure: ErrorCode | undefined;
   const report = (finding: Finding): void => {
     failure ??= finding.code;
     print(json ? jsonLine(findingObject(finding, isDryRun)) : `${findingLine(finding, isDryRun)}\n`);
   };
-  try {
-    const totals = await checkSessions({
-      content,
-      sessions,
-      isDryRun,
-      incidents,
-      report,
-      onProgress: progressLines(),
-      now: Date.now,
-      limits: DEFAULT_CORE_LIMITS,
-    });
-    return { totals, failure };
-  } finally {
-    await content.close();
-  }
+  const onProgress = progressLines();
+  const limits = DEFAULT_CORE_LIMITS;
+  const options = { content, sessions, isDryRun, incidents, report, onProgress, now, limits };
+  const totals = await checkSessions(options);
+  const found = await examinePublished?.({
+    find: (finding) => {
+      totals.found[finding.outcome] += 1;
+      report(finding);
+    },
+    onProgress: () => onProgress(totals),
+  });
+  const published = found && { entries: found.entries, objects: found.objects };
+  return { totals, failure, published };
 }
 
 /** A line every few seconds: a check reads every staged byte, which may take long. */

@@ -177,6 +177,7 @@ Examples:
   cairn serve --limit help                          list the limits with their names and defaults
   cairn serve --root /srv/files --limit staging=500G --limit connections-per-address=1024
   cairn serve --check --root /srv/files             after a crash or a bad disk, while no server runs
+  cairn serve --check --store s3://files/cairn      the same for what several servers share, while none of them runs
   cairn serve --store s3://files/cairn              one of several servers that share a bucket, behind a balancer
 
 The first start makes an access token and says in which file it is. Without TLS the server listens only on the loopback

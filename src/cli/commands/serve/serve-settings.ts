@@ -69,13 +69,6 @@ export function serveSettingsOf(values: ServeValues): ServeSettings {
   return { ...commonOf(values), root: path, state: stateOf(path, state), networkRoot };
 }
 
-/** The same for `--check`, which looks at a root. @throws CairnError as {@link serveSettingsOf} */
-export function checkSettingsOf(values: ServeValues): RootSettings {
-  const settings = serveSettingsOf(values);
-  if (!('root' in settings)) throw new CairnError('internal', 'a store was not refused for --check');
-  return settings;
-}
-
 function commonOf(values: ServeValues): CommonSettings {
   const { listen, metricsListen, trustedProxy, limit = {} } = values;
   const { sessionLease, sessionMaxAge, sync, allowOwners, json, logLevel } = values;
@@ -95,7 +88,7 @@ function commonOf(values: ServeValues): CommonSettings {
 }
 
 /** What only a directory on a disk has. */
-function refuseOfRoot({ root, networkRoot, sync, allowOwners, check, limit = {} }: ServeValues): void {
+function refuseOfRoot({ root, networkRoot, sync, allowOwners, limit = {} }: ServeValues): void {
   const refuse = (option: string, why: string): never => {
     throw usage(
       `serve takes ${option} only with --root, not with --store: ${why}`,
@@ -106,7 +99,6 @@ function refuseOfRoot({ root, networkRoot, sync, allowOwners, check, limit = {} 
   if (networkRoot) refuse('--network-root', 'no file is published into a file system');
   if (sync !== undefined) refuse('--sync', 'each chunk is durable before it is confirmed');
   if (allowOwners) refuse('--allow-owners', 'a store keeps no owners');
-  if (check) refuse('--check', 'what a store holds is checked as it is read');
   if (limit !== 'help' && limit.keepFreeBytes !== undefined)
     refuse('--limit free-disk', 'a store does not tell how much room it has');
 }

@@ -4,7 +4,7 @@ import { CairnError, EXIT, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import { isTerminal } from '../../../session/state.ts';
 import { copyDocuments } from '../../../storage/copy/copy-documents.ts';
-import { readMark, writeMark } from '../../../storage/copy/copy-mark.ts';
+import { readMark, refuseUnfinished, writeMark } from '../../../storage/copy/copy-mark.ts';
 import { copyObjects } from '../../../storage/copy/copy-objects.ts';
 import { copyTree } from '../../../storage/copy/copy-tree.ts';
 import type { Environment } from '../../access/user-directories.ts';
@@ -143,11 +143,8 @@ async function copy(
 
 /** Refuses a target that is neither empty nor a copy of this source; answers up to when it has been read back. */
 async function checkTarget(from: CopyEnd, to: CopyEnd): Promise<number> {
-  const [source, mark] = [await readMark(from.state), await readMark(to.state)];
-  if (source?.isWhole === false) {
-    const message = `"${printable(from.shown)}" is itself a copy that is not whole; let that copy end first`;
-    throw new CairnError('config-invalid', message);
-  }
+  await refuseUnfinished(from.state, from.shown);
+  const mark = await readMark(to.state);
   if (mark === undefined ? await to.isEmpty() : mark.from === from.id) return mark?.verifiedUntilMs ?? 0;
   const message = `"${printable(to.shown)}" is not empty, and no copy of "${printable(from.shown)}"; name an empty directory, bucket or prefix`;
   throw new CairnError('already-exists', message);

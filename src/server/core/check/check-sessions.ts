@@ -32,6 +32,8 @@ export async function checkSessions(options: CheckOptions): Promise<CheckTotals>
     }
     check.onProgress?.(totals);
   }
+  // Those of the list itself.
+  findIncidents(check);
   for (const id of areas) await freeOrphan(check, id);
   return totals;
 }

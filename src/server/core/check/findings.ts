@@ -21,6 +21,10 @@ export type FindingKind =
   | 'lease-over'
   | 'session-ended'
   | 'staging-orphaned'
+  | 'content-missing'
+  | 'page-damaged'
+  | 'objects-unused'
+  | 'object-stray'
   | 'not-checked';
 
 /**

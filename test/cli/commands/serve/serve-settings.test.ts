@@ -58,7 +58,6 @@ describe('cairn serve', () => {
     [{ networkRoot: true }, '--network-root'],
     [{ sync: 'group' }, '--sync'],
     [{ allowOwners: true }, '--allow-owners'],
-    [{ check: true }, '--check'],
     [{ limit: ['free-disk=1G'] }, '--limit free-disk'],
   ])('cairn serve refuses with a store an option that only a disk has: %j', async (options, named) => {
     await expect(settings({ store: 'shared', ...options })).rejects.toThrow(
