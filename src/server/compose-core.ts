@@ -72,6 +72,7 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
     scanLimiter,
     admit: createAdmission({
       live,
+      isShared: publishers.isShared,
       refuseExpired: ending.refuseExpired,
       usage,
       checkStands,

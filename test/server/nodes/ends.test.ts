@@ -1,5 +1,7 @@
 /** Sessions that are aborted, or whose lease ends, at one node while another one publishes them: wholly there, or not at all. */
 import { expect, test } from 'vitest';
+import { createMemoryObjects } from '../../../src/storage/objects/memory/memory-objects.ts';
+import type { ObjectStore } from '../../../src/storage/objects/object-store.ts';
 import { directory, file, transferOf } from '../../suites/staged-transfer.ts';
 import { ALICE, call, until } from '../by-hand.ts';
 import {
@@ -116,5 +118,32 @@ test.each(['before', 'after'] as const)(
     scene.clock.aheadMs += PUBLISHER_LEASE_MS;
     await until(async () => (await scene.record(session.terms.session))?.state === 'committed');
     expect(await publishedEntries(b, session.transfer)).toBe(41);
+  },
+);
+
+test.each(['GET checkpoint', 'PUT chunks/0', 'POST commit'] as const)(
+  '%s is told that its session was aborted, where another node frees its documents before they are read',
+  async (request) => {
+    const objects = createMemoryObjects();
+    let beforeRead = async (): Promise<void> => undefined;
+    const get: ObjectStore['get'] = async (key, options) => {
+      if (key.endsWith('/doc/manifest')) await beforeRead();
+      return objects.get(key, options);
+    };
+    const { nodes } = await openNodes({}, { ...objects, get });
+    const [a, b, c] = nodes;
+    const session = await pushed(a, treeOf(a, 'tree'));
+    beforeRead = async () => {
+      beforeRead = async () => undefined;
+      expect((await at(b, session).call('DELETE', '')).status).toBe(200);
+    };
+    const there = at(c, session);
+    const asked = {
+      'GET checkpoint': () => there.call('GET', 'checkpoint'),
+      'PUT chunks/0': () => there.putChunk(0),
+      'POST commit': () => there.commit(),
+    };
+    const { status, json } = await asked[request]();
+    expect([status, json.code]).toEqual([410, 'session-aborted']);
   },
 );

@@ -7,6 +7,7 @@ import type { MomentCause } from '../../../session/history.ts';
 import { isTerminal, type SessionEvent } from '../../../session/state.ts';
 import { checkTakeover, type Usage } from '../quota/quota.ts';
 import { noticeReuse } from './credential-reuse.ts';
+import { tellingItsEnd } from './ended-elsewhere.ts';
 import type { Ending } from './ending.ts';
 import { inFlight } from './in-flight.ts';
 import type { LiveSession, SessionRequest } from './live-session.ts';
@@ -75,6 +76,8 @@ export type CheckStands = (authorization: Authorization, isLate?: boolean) => vo
 /** The parts that admit requests to the sessions of one server. */
 export interface AdmissionOptions {
   readonly live: Pick<LiveSessions, 'use'>;
+  /** Whether other nodes see the same sessions. */
+  readonly isShared: boolean;
   readonly refuseExpired: Ending['refuseExpired'];
   readonly usage: Usage;
   readonly checkStands: CheckStands;
@@ -86,7 +89,7 @@ export interface AdmissionOptions {
 
 /** Makes the function that admits requests to the sessions of one server. */
 export function createAdmission(options: AdmissionOptions): Admit {
-  const { live: sessions, refuseExpired, usage, checkStands, now, onStranger, log } = options;
+  const { live: sessions, isShared, refuseExpired, usage, checkStands, now, onStranger, log } = options;
   return ({ proof, asking, address, end }, { id, event, direction, chunk, mayBeLate }, work) =>
     sessions.use(id, async (live) => {
       const { record } = live;
@@ -115,7 +118,8 @@ export function createAdmission(options: AdmissionOptions): Admit {
       await inFlight(live, { epoch: proof.epoch, address, chunk, end }, async (request) => {
         await record.touch();
         const cause = { by: record.value.authorization?.id, from: address };
-        await work({ live, epoch: proof.epoch, request, cause });
+        const given = { live, epoch: proof.epoch, request, cause };
+        await tellingItsEnd(live, { event, isShared }, () => work(given));
       });
     });
 }
