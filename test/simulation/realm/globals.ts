@@ -62,6 +62,7 @@ export const performance = { now: (): number => realm.process.uptimeMs() };
 export const process = {
   platform: 'linux',
   arch: 'x64',
+  env: { XDG_CACHE_HOME: '/home/cache' },
   get pid(): number {
     return realm.process.pid;
   },
