@@ -168,8 +168,8 @@ function optionsOf(
   };
 }
 
-describe.each(['push', 'pull'] as const)('a dry run of a %s', (direction) => {
-  test('names each entry with which something then happens, and what, and no other one', async () => {
+describe.each(['push', 'pull'] as const)('dry runs of a %s', (direction) => {
+  test(`a dry run of a ${direction} names each entry with which something then happens, and what, and no other one`, async () => {
     const scene = await openScene('disk');
     let count = 0;
     await fc.assert(
@@ -192,7 +192,7 @@ describe.each(['push', 'pull'] as const)('a dry run of a %s', (direction) => {
     );
   }, 240_000);
 
-  test('names what it can neither replace nor compare, as the run then does', async () => {
+  test(`a dry run of a ${direction} names what it can neither replace nor compare, as the run then does`, async () => {
     const scene = await openScene('disk');
     const ends = endsOf(scene, direction, 1);
     const content = { type: 'file', content: 'new', mode: 0o644, time: 1_600_000_000 } as const;

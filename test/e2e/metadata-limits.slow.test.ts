@@ -8,7 +8,7 @@ import { startDiskServer } from '../support/servers.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 
 it.skipIf(!canKeepMetadata)(
-  'a push and a pull say once what of the source is never carried, and bring the largest attributes there and back (needs root)',
+  'a push and a pull say once what is never carried, and the largest attributes come back (needs root)',
   async () => {
     const server = await startDiskServer({ extraArgs: ['--allow-owners'] });
     const environment = { stateHome: temporaryDirectory(), token: server.token };

@@ -31,7 +31,7 @@ import {
 } from './by-hand.ts';
 
 describe('failed authentications', () => {
-  test('of one address are told to wait after ten, and a valid token is accepted from it all the same', async () => {
+  test('an address has to wait after ten failed authentications, and its valid token is accepted all the same', async () => {
     const authenticator: Authenticator = {
       authenticate: async ({ bearer }) => {
         if (bearer === 'over') throw new CairnError('token-expired', 'the access token has expired');
@@ -56,7 +56,7 @@ describe('failed authentications', () => {
     expect(scene.logged.join('\n')).not.toContain('guess-');
   });
 
-  test('have the same limit at the same time as one after another', async () => {
+  test('failed authentications have the same limit at the same time as one after another', async () => {
     const waiting: (() => void)[] = [];
     const authenticator: Authenticator = {
       authenticate: async () => {
@@ -74,7 +74,7 @@ describe('failed authentications', () => {
     expect(statuses.filter((status) => status === 429)).toHaveLength(30);
   });
 
-  test('do not count where the session credential was wrong', async () => {
+  test('a wrong session credential does not count as a failed authentication', async () => {
     const scene = await openScene('memory');
     const session = await openPush(scene, transferOf(scene.stores.content, 'x', [file('', 'x')]));
     for (let count = 0; count < 20; count += 1) {
@@ -139,7 +139,7 @@ const NEVER = { connection: Infinity, channel: Infinity };
 const AT_ONCE = { connection: 0, channel: 0 };
 
 describe('connections', () => {
-  test('that are idle make room for new ones of their address, the one that was idle for longest first', async () => {
+  test('idle connections of an address make room for its new ones, the longest idle one first', async () => {
     const scene = await openScene('memory', {
       authenticators: [createStaticToken(ALICE)],
       limits: { maxConnectionsPerAddress: 3, leastIdleMs: AT_ONCE },
@@ -165,7 +165,7 @@ describe('connections', () => {
     expect([busy.isOver, other.isOver]).toEqual([false, false]);
   });
 
-  test('that are idle make room where there are too many in all, and a busy one never does', async () => {
+  test('an idle connection makes room where there are too many in all, and a busy one never does', async () => {
     const scene = await openScene('memory', { limits: { maxConnections: 1, leastIdleMs: AT_ONCE } });
     const { port } = scene.server;
     const first = await open(port);
@@ -182,7 +182,7 @@ describe('connections', () => {
     expect(second.isOver).toBe(false);
   });
 
-  test('of one address beyond its limit are answered 503 and closed; another address is served', async () => {
+  test('connections of one address beyond its limit are answered 503 and closed, and another is served', async () => {
     const scene = await openScene('memory', { limits: { maxConnectionsPerAddress: 3, leastIdleMs: NEVER } });
     const { port } = scene.server;
     const first = [await open(port), await open(port), await open(port)];
@@ -200,7 +200,7 @@ describe('connections', () => {
     await until(async () => again.answer.includes('"server":"cairn"'));
   });
 
-  test('of a trusted proxy are those of many clients: only their number in all is limited', async () => {
+  test('connections of a trusted proxy are limited only by their number in all', async () => {
     const scene = await openScene('memory', {
       limits: { maxConnectionsPerAddress: 1, maxConnections: 5, leastIdleMs: NEVER },
       trustedProxies: [parseAddressRange('127.0.0.9')!],
@@ -215,7 +215,7 @@ describe('connections', () => {
     await until(async () => sixth.isOver && sixth.answer.startsWith('HTTP/1.1 503 '));
   });
 
-  test('beyond the limit in all are answered 503 and closed, and the others go on', async () => {
+  test('connections beyond the limit in all are answered 503 and closed, and the others go on', async () => {
     const scene = await openScene('memory', { limits: { maxConnections: 2, leastIdleMs: NEVER } });
     const { port } = scene.server;
     const [one, two] = [await open(port), await open(port, '127.0.0.2')];
@@ -229,7 +229,7 @@ describe('connections', () => {
     ).toHaveLength(1);
   });
 
-  test('whose headers are late, or that say nothing, are closed', async () => {
+  test('connections that are silent, or late with their headers, are closed', async () => {
     const scene = await openScene('memory', { limits: { headersMs: 300 } });
     const silent = await open(scene.server.port);
     const slow = await open(scene.server.port);
@@ -240,7 +240,7 @@ describe('connections', () => {
     expect(slow.answer).toMatch(/^HTTP\/1.1 408 [^]*"code":"timeout"/);
   });
 
-  test('with more or longer headers than are allowed are told so', async () => {
+  test('requests with more or longer headers than are allowed are refused with the reason', async () => {
     const scene = await openScene('memory', { limits: { maxHeaders: 20, maxTargetBytes: 2000 } });
     const headers = Array.from({ length: 30 }, (_, index) => `X-${index}: y\r\n`).join('');
     expect(await raw(scene, `GET / HTTP/1.1\r\nHost: a\r\n${headers}\r\n`, 300)).toMatch(
@@ -253,8 +253,8 @@ describe('connections', () => {
   });
 });
 
-describe('a body', () => {
-  test('that drips slower than the least rate is ended, and one that is merely slow is not', async () => {
+describe('bodies', () => {
+  test('a body that drips slower than the least rate is ended, and one that is merely slow is not', async () => {
     const scene = await openScene('memory', { limits: { minBodyRate: 1000, bodyRateOverMs: 400 } });
     const transfer = transferOf(scene.stores.content, 'x', [file('', 'y'.repeat(65_536))]);
     const session = await openPush(scene, transfer);
@@ -277,7 +277,7 @@ describe('a body', () => {
     await until(async () => slowAnswer.includes('HTTP/1.1 200 '));
   });
 
-  test('of an answer that is read byte by byte is cut off', async () => {
+  test('an answer whose body is read byte by byte is cut off', async () => {
     const scene = await openScene('local disk', { limits: { minBodyRate: 100_000, bodyRateOverMs: 500 } });
     const transfer = transferOf(scene.stores.content, 'x', [file('', 32 * 1024 * 1024)]);
     const session = await openPush(scene, transfer);
@@ -298,8 +298,8 @@ describe('a body', () => {
   });
 });
 
-describe('what is staged', () => {
-  test('by all pushes together stays within its limit, and what ends makes room', async () => {
+describe('staging', () => {
+  test('the staging of all pushes together stays within its limit, and a session that ends makes room', async () => {
     const scene = await openScene('memory', { limits: { maxStagingBytes: 100_000 } });
     const of = (target: string, bytes: number) =>
       transferOf(scene.stores.content, target, [directory(''), file('a', bytes)]);
@@ -321,7 +321,7 @@ describe('what is staged', () => {
     await until(async () => (await fourth.sendPlan()).status === 503);
   });
 
-  test('is refused in time, and takes nothing of a quota then; nor does a quota take anything of it', async () => {
+  test('a plan that the staging limit refuses takes nothing of a quota, and the other way round', async () => {
     const of = (scene: Scene, target: string) =>
       transferOf(scene.stores.content, target, [directory(''), file('a', 60_000)]);
     const planned = async (scene: Scene, target: string) => {
@@ -350,7 +350,7 @@ describe('what is staged', () => {
     expect((await planned(large, 'b')).code).toBe('quota-exceeded');
   });
 
-  test('by a stream, whose size nobody knew, stays within the limit, too', async () => {
+  test('a stream of unknown size stays within the staging limit, too', async () => {
     const scene = await openScene('memory', { limits: { maxStagingBytes: 150_000 } });
     const transfer = transferOf(scene.stores.content, 'x', [stream(Buffer.alloc(4 * 65_536))]);
     const session = await openPush(scene, transfer);
@@ -359,7 +359,7 @@ describe('what is staged', () => {
     expect((await session.putChunk(2)).json.code).toBe('storage-full');
   });
 
-  test('by a stream takes no room for a chunk far behind the others that a quota or the disk does not let through', async () => {
+  test('a chunk of a stream that a quota or the disk refuses takes no room in staging', async () => {
     const space = { freeBytes: 10_000_000, totalBytes: 100_000_000 };
     const scene = await openScene('local disk', {
       authenticators: [
@@ -381,7 +381,7 @@ describe('what is staged', () => {
     expect((await openPush(scene, other, { token: BOB })).terms.epoch).toBe(1);
   });
 
-  test('by a stream that has no room counts for no quota', async () => {
+  test('a chunk of a stream for which staging has no room counts for no quota', async () => {
     const scene = await openScene('memory', {
       authenticators: [createStaticToken(ALICE, { quota: { bytes: 400_000 } })],
       limits: { maxStagingBytes: 150_000 },
@@ -394,7 +394,7 @@ describe('what is staged', () => {
     ).toBe(1);
   });
 
-  test('by pushes that ask for it at the same time stays within the limit', async () => {
+  test('pushes that ask for staging at the same time stay within its limit', async () => {
     const waiting: (() => void)[] = [];
     const content = intercept(createMemoryContentStore(), {
       space: () => new Promise((resolve) => waiting.push(() => resolve(undefined))),
@@ -411,7 +411,7 @@ describe('what is staged', () => {
     expect(room.bytes).toBe(6_000_000);
   });
 
-  test('of a pull needs no room on the disk, however large its manifest is', async () => {
+  test('the staging of a pull needs no room on the disk, however large its manifest is', async () => {
     const root = temporaryDirectory();
     const deep = path.join(root, 'tree', ...Array.from({ length: 12 }, () => 'd'.repeat(250)));
     for (let at = 0; at < 400; at += 1)
@@ -426,7 +426,7 @@ describe('what is staged', () => {
     expect([status, body.byteLength > 1024 ** 2]).toEqual([200, true]);
   });
 
-  test('leaves the disk the room that it needs', async () => {
+  test('staging leaves the disk the room that has to stay free', async () => {
     const space = { freeBytes: 10_000_000, totalBytes: 100_000_000 };
     const scene = await openScene('local disk', {
       wrap: (content) => intercept(content, { space: async () => space }),
@@ -445,7 +445,7 @@ describe('what is staged', () => {
     );
   });
 
-  test('are the manifests, too, of pushes that bring nothing and of pulls, and what is refused gives its room back', async () => {
+  test('manifests count as staging, also of pushes that bring nothing, and refused ones give their room back', async () => {
     const scene = await openScene('local disk', { limits: { maxStagingBytes: 100_000 } });
     const wide = (target: string, count: number) =>
       transferOf(scene.stores.content, target, [
@@ -474,7 +474,7 @@ describe('what is staged', () => {
     await until(async () => (await fourth.sendManifest()).status === 503);
   });
 
-  test('by a large manifest is refused with an answer that arrives, also where the connection is to be closed', async () => {
+  test('a large manifest is refused with an answer that arrives, even if the connection is to be closed', async () => {
     const scene = await openScene('memory', { limits: { maxStagingBytes: 1000 } });
     const session = await establish(scene, transferOf(scene.stores.content, 'x', [directory('')]));
     const answer = await session.call('PUT', 'manifest', {
@@ -484,7 +484,7 @@ describe('what is staged', () => {
     expect([answer.status, answer.json.code]).toEqual([507, 'storage-full']);
   });
 
-  test('by a manifest whose length nobody said stays within the limit, too', async () => {
+  test('a manifest of unannounced length stays within the staging limit, too', async () => {
     const scene = await openScene('memory', { limits: { maxStagingBytes: 1000 } });
     const names = Array.from({ length: 100 }, (_, at) => directory(String(at).padStart(9, '0')));
     const session = await establish(scene, transferOf(scene.stores.content, 'x', [directory(''), ...names]));
@@ -504,7 +504,7 @@ describe('what is staged', () => {
     expect(answer).toContain('HTTP/1.1 507 ');
   });
 
-  test('is the sum of what the records say, whatever was counted before', async () => {
+  test('staging is recounted as the sum of the records, whatever was counted before', async () => {
     const room = createStagingRoom(createMemoryContentStore(), DEFAULT_LIMITS);
     await room.take('gone', 5, 0);
     await room.take('kept', 7, 0);
@@ -521,7 +521,7 @@ describe('what is staged', () => {
   });
 });
 
-test("another user's limits are not those of the first", async () => {
+test('a server that is full of sessions of one user answers another user', async () => {
   const scene = await openScene('memory', { limits: { maxSessions: 1 } });
   const transfer = transferOf(scene.stores.content, 'x', [file('', 'x')]);
   await establish(scene, transfer);

@@ -52,7 +52,7 @@ test('metrics are for administrators, and say in which format they are', async (
   expect(await pageOf(scene)).toContain('process_cpu_user_seconds_total');
 });
 
-test('a server that counts nothing has no page', async () => {
+test('a server without metrics has no page for them', async () => {
   const scene = await openScene('memory', { authenticators });
   expect((await call(scene, 'GET', METRICS, { token: ALICE })).json.code).toBe('not-found');
 });
@@ -87,7 +87,7 @@ test('received bytes are counted, and those that were there before', async () =>
   expect(valueOf(synced, puts)).toBe(3);
 });
 
-test('a client that goes back into a partial chunk sends that part twice', async () => {
+test('a client that goes back into a partial chunk sends that part twice in the metrics', async () => {
   const scene = await openScene('local disk', { authenticators, metrics: openPrometheusMetrics });
   const session = await openPush(scene, sample(scene));
   await cutChunk(session, 0, 40_000);
@@ -115,7 +115,7 @@ test('resumes, failed authentications and refusals by a limit are counted by the
   expect(valueOf(page, 'cairn_open_connections')).toBeGreaterThan(0);
 });
 
-test('sent bytes are counted without their digests', async () => {
+test('sent bytes are counted without digests', async () => {
   const scene = await openScene('memory', { authenticators, metrics: openPrometheusMetrics });
   const session = await openPush(scene, sample(scene));
   for (const chunk of [0, 1]) await session.putChunk(chunk);
@@ -125,7 +125,7 @@ test('sent bytes are counted without their digests', async () => {
   expect(valueOf(await pageOf(scene), 'cairn_sent_bytes_total')).toBe(100);
 });
 
-test('labels are few, whatever paths and methods clients ask for', () => {
+test('labels of metrics are few, whatever paths and methods clients ask for', () => {
   const id = 'A'.repeat(22);
   const labels = [
     ['GET', '/.cairn/v1/', 'GET greeting'],
@@ -191,7 +191,7 @@ test('a server whose directory only others may write is not ready', async () => 
   await expect(checked).rejects.toThrow('permission denied');
 });
 
-test('a port of its own needs no token, answers nothing else, and closes with the server', async () => {
+test('a port for metrics needs no token, answers nothing else, and closes with the server', async () => {
   const metricsListen = { host: '127.0.0.1', port: 0 };
   const scene = await openScene('memory', { authenticators, metrics: openPrometheusMetrics, metricsListen });
   const url = scene.server.metricsUrl!;
@@ -208,7 +208,7 @@ test('a port of its own needs no token, answers nothing else, and closes with th
   await expect(fetch(`${url}/healthz`)).rejects.toThrow('fetch failed');
 });
 
-test('while it drains the port of its own says so', async () => {
+test('a port for metrics says that its server drains', async () => {
   const metricsListen = { host: '127.0.0.1', port: 0 };
   const scene = await openScene('local disk', { authenticators, metricsListen });
   const session = await openPush(scene, sample(scene));
@@ -224,7 +224,7 @@ test('while it drains the port of its own says so', async () => {
   await draining;
 });
 
-test('the bytes of unfinished pushes, and the work of the collector, are shown', async () => {
+test('the bytes of unfinished pushes, and the work of the collector, are in the metrics', async () => {
   const limits = { collectEveryMs: 20, keepEndedMs: 1000 };
   const scene = await openScene('local disk', {
     authenticators,

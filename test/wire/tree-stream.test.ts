@@ -111,7 +111,7 @@ describe('trees on the wire', () => {
     expect(read).toMatchObject({ manifest, notices: [notices[0], notices[0]] });
   });
 
-  it('may say anywhere among its lines what is not carried, in words that a reader may not know', async () => {
+  it('a tree may say anywhere among its lines what is not carried, in words that a reader may not know', async () => {
     const uncarried = new Map([['set-id bits', 3] as const, ['system attributes', 1] as const]);
     const told = encodeUncarried(uncarried).trimEnd();
     expect(await readTree(slices(Buffer.from(joined(told, ...lines))))).toEqual({

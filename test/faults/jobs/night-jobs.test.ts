@@ -63,8 +63,8 @@ async function spendNights(scene: NightScene, { random, seed, injected, add }: F
   await checkRuns(seen, history);
 }
 
-describe.skipIf(missingForPowerCuts !== '')(`a job at night${missingForPowerCuts}`, () => {
-  test('is ended by its next run whatever died at whatever moment, and its history, status and record are true', async () => {
+describe.skipIf(missingForPowerCuts !== '')(`jobs at night${missingForPowerCuts}`, () => {
+  test('a job is ended by its next run whatever died at whatever moment, and its history, status and record are true', async () => {
     const report = await campaign(
       'jobs',
       'a job whose processes, server or power go away at random moments',
