@@ -189,9 +189,9 @@ test('a push does not wait for a silent answer about the id of the tree, and tak
   let clockMs = 0;
   const now = (): number => clockMs;
   const look = lookAtTarget({ server, signal, report: () => {}, now }, '/t');
-  look.found(999);
+  look.found(999, []);
   expect(isOpen).toBe(false);
-  look.found(1500);
+  look.found(1500, []);
   await vi.waitFor(() => expect(isOpen).toBe(true));
   clockMs += 100;
   expect(await look.unchanged({ entries: new EntryTable(), notices: [] })).toBeUndefined();

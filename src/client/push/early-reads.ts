@@ -12,7 +12,8 @@ const MAX_EARLY_BYTES = 16 * 1024 * 1024;
 const MAX_FILE_BYTES = 1024 * 1024;
 /** So many logs are written at a time at most; more files that are new are a tree that was just made, and stay as they are. */
 const MAX_FILES = 256;
-const RECENT_NS = 60n * 1_000_000_000n;
+const RECENT_MS = 60_000;
+const NS_PER_MS = 1e6;
 /** A file that changes while so many looks at it are taken is found changed when it is sent, and named. */
 const LOOKS = 4;
 
@@ -43,7 +44,8 @@ export function createEarlyReads(nowMs: () => number = Date.now): EarlyReads {
     files.size < MAX_FILES &&
     sizeBytes > 0 &&
     sizeBytes <= Math.min(MAX_FILE_BYTES, MAX_EARLY_BYTES - earlyBytes) &&
-    BigInt(nowMs()) * 1_000_000n - mtimeNs < RECENT_NS;
+    // A double is exact enough, and asked of every file of a scan.
+    nowMs() - Number(mtimeNs) / NS_PER_MS < RECENT_MS;
   return {
     get: (path) => files.get(path),
     isRestless: ({ entry }) => isRestless(entry),

@@ -44,8 +44,8 @@ export interface LocalSource {
 
 /** The wishes of a scan of sources. */
 export interface SourceScanWishes {
-  /** Called now and then with the number of entries so far. */
-  readonly onFound?: ((entries: number) => void) | undefined;
+  /** Called now and then with the number of entries so far, and the last of them. */
+  readonly onFound?: ((entries: number, last: readonly Entry[]) => void) | undefined;
   /** Called with what the selection leaves out. */
   readonly onUnselected?: UnselectedSink | undefined;
   /** The kinds of metadata that the entries are to have. */
@@ -170,7 +170,7 @@ interface Found {
 
 interface ScanOptions {
   readonly signal: AbortSignal;
-  readonly onFound: (entries: number) => void;
+  readonly onFound: NonNullable<SourceScanWishes['onFound']>;
   readonly onUnselected: UnselectedSink;
   readonly selector: Selector;
   readonly metadata: readonly MetadataKind[] | undefined;
@@ -226,17 +226,20 @@ async function scanRoot(
     const onUncarried = (what: Uncarried): void => void uncarried.set(what, (uncarried.get(what) ?? 0) + 1);
     for await (const batch of store.scan(base, { onNotice, passedOver, filter, metadata, onUncarried })) {
       signal.throwIfAborted();
+      const last: Entry[] = [];
       for (const scanned of batch) {
         const path = joinPath(prefix, scanned.entry.path);
         // oxlint-disable-next-line no-await-in-loop -- in order, and only for the few that are restless
         const latest = early.isRestless(scanned)
           ? await early.read(path, scanned, { store, path: joinPath(base, scanned.entry.path), metadata })
           : scanned;
-        const entry = change === undefined ? latest.entry : withMode(latest.entry, change);
-        found.entries.push(linked({ ...latest, entry }, path));
+        const changed = change === undefined ? latest : { ...latest, entry: withMode(latest.entry, change) };
+        const named = linked(changed, path);
+        found.entries.push(named);
+        last.push(named);
         found.identities.push(latest.identity);
       }
-      onFound(found.entries.length);
+      onFound(found.entries.length, last);
     }
   } catch (error) {
     if (!(error instanceof CairnError) || error.code !== 'not-found') throw error;

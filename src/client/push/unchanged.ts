@@ -5,7 +5,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { transferDigest } from '../../manifest/digest.ts';
 import type { MetadataKind } from '../../manifest/metadata.ts';
-import { createManifest, TREE_ID_PARAMETERS } from '../../manifest/manifest.ts';
+import type { Entry } from '../../manifest/entry.ts';
+import { createManifestHash, TREE_ID_PARAMETERS } from '../../manifest/manifest.ts';
 import { getTreeId } from '../session/session-calls.ts';
 import { emptyResult, type PassResult } from '../transfer/pass-result.ts';
 import { linkedController } from '../../base/abort-signals.ts';
@@ -19,8 +20,8 @@ const GRACE_MS = 250;
 
 /** A look at the target beside the scan of the source. */
 export interface TargetLook {
-  /** Told how many entries the source has so far: a large one is worth the question. */
-  found(entries: number): void;
+  /** Takes the next entries of the source, and how many it has so far: a large one is worth the question. */
+  found(entries: number, next: readonly Entry[]): void;
   /** The result, where what was scanned is there already, every name, size, time and mode; else undefined. */
   unchanged(scanned: Pick<ScannedSource, 'entries' | 'notices'>): Promise<PassResult | undefined>;
   /** Ends it, whatever has come of it. */
@@ -38,6 +39,8 @@ export function lookAtTarget(
   const question = life.controller.signal;
   let asked: { readonly answer: Promise<string | null>; readonly atMs: number } | undefined;
   let isDenied = false;
+  // An id that is made meanwhile needs no second look at the entries.
+  const hash = createManifestHash({ ...TREE_ID_PARAMETERS, metadata });
   const ask = async (): Promise<string | null> => {
     // What went wrong will go wrong with the session, too, and is told then.
     const id = await getTreeId(server, { target, metadata: metadata && [...metadata] }, question).catch(
@@ -47,15 +50,15 @@ export function lookAtTarget(
     return id;
   };
   return {
-    found: (entries) => {
+    found: (entries, next) => {
+      if (!isDenied && server.hasTreeIds) hash.add(next);
       if (entries < MIN_ENTRIES || !server.hasTreeIds || asked !== undefined) return;
       asked = { answer: ask(), atMs: now() };
     },
     unchanged: async ({ entries, notices }) => {
       if (asked === undefined || isDenied || notices.length > 0) return undefined;
       report({ type: 'phase', phase: 'comparing', entries: entries.length });
-      // While the server is still at it.
-      const manifest = createManifest({ ...TREE_ID_PARAMETERS, metadata }, entries);
+      const manifest = { ...TREE_ID_PARAMETERS, ...(metadata && { metadata }), entries, ...hash.finish() };
       const patienceMs = now() - asked.atMs + GRACE_MS;
       const late = wait(patienceMs, null, { signal: question }).catch(() => null);
       const theirs = await Promise.race([asked.answer, late]);

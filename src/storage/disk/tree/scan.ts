@@ -30,6 +30,8 @@ const UNSIZED = 'its size is 0 in the file system, but it has content; push it f
 interface Level {
   /** Relative to the start of the scan. */
   readonly path: string;
+  /** Relative to the root of the store. */
+  readonly storePath: string;
   readonly names: readonly string[];
   next: number;
 }
@@ -146,10 +148,10 @@ class TreeScan {
 
   #child(level: Level, name: string): void {
     const path = joinPath(level.path, name);
-    const storePath = joinPath(this.#base, path);
+    const storePath = joinPath(level.storePath, name);
     let directory: Directory;
     try {
-      directory = this.#cursor.enter(joinPath(this.#base, level.path));
+      directory = this.#cursor.enter(level.storePath);
       // State of cairn does not belong to a tree.
       if (isReservedName(name) && isOwnState(directory, name, { isAtTop: name === storePath })) return;
       checkRelativePath(storePath);
@@ -165,22 +167,23 @@ class TreeScan {
 
   #visit(parent: Directory, name: string, path: string): void {
     let stat: FileStat | undefined;
+    let type: FileKind;
     let linkTarget = '';
     try {
       stat = parent.look(name, this.statAt);
       if (stat === undefined) return this.#goneNotice(path);
-      if (!this.#selects(path, kindOf(stat), stat)) return;
-      if (kindOf(stat) === 'symlink') {
+      type = kindOf(stat);
+      if (!this.#selects(path, type, stat)) return;
+      if (type === 'symlink') {
         const target = readlinkSync(parent.at(name), 'buffer');
         if (!isUtf8(target)) return this.#notice('source-unsupported', path, 'its link target is not UTF-8');
         linkTarget = target.toString();
       }
-      if (kindOf(stat) === 'file' && stat.size === 0n && hasContent(parent, name))
+      if (type === 'file' && stat.size === 0n && hasContent(parent, name))
         return this.#notice('source-unsupported', path, UNSIZED);
     } catch (error) {
       return this.#noticeOf(error, path);
     }
-    const type = kindOf(stat);
     if (type === 'FIFO' || type === 'socket' || type === 'device') {
       return this.#notice('source-unsupported', path, `it is a ${type}`);
     }
@@ -226,7 +229,8 @@ class TreeScan {
   #descend(path: string, device: bigint): void {
     if (this.#levels.length >= this.#maxDepth) return;
     try {
-      const directory = this.#cursor.enter(joinPath(this.#base, path));
+      const storePath = joinPath(this.#base, path);
+      const directory = this.#cursor.enter(storePath);
       const { names, notUtf8 } = listNames(directory);
       const read = (name: string, maxBytes: number): Uint8Array => readStart(directory, name, maxBytes);
       const chosen = this.#filter?.namesIn({ path, device, names, read }) ?? names;
@@ -235,7 +239,7 @@ class TreeScan {
         if (this.#selects(shown, 'file', { size: 0n, mtimeNs: 0n }))
           this.#notice('source-unsupported', shown, 'its name is not UTF-8');
       }
-      this.#levels.push({ path, names: chosen, next: 0 });
+      this.#levels.push({ path, storePath, names: chosen, next: 0 });
     } catch (error) {
       this.#noticeOf(error, path);
     }
