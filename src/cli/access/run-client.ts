@@ -7,6 +7,7 @@ import type { ReachOptions } from '../../client/api/reach.ts';
 import { proxyFor } from '../../client/http/proxy.ts';
 import { USUAL_RETRY_FOR_MS, type AccessValues, type RetryFor } from '../options/client-options.ts';
 import { transferOptionsOf, type TransferValues } from '../options/transfer-options.ts';
+import { compiledHome } from '../process/compiled-home.ts';
 import { interruptionLines, watchHangup, watchSignals } from '../process/interruption.ts';
 import { printAside } from '../process/output.ts';
 import { openScreen, type ScreenWishes } from '../screen/open-screen.ts';
@@ -30,7 +31,8 @@ export interface TransferJob extends ClientJob {
 }
 
 /** What each client needs to know. */
-export type ClientOptions = ReachOptions & Pick<TransferOptions, 'stateHome' | 'resumeCommand'>;
+export type ClientOptions = ReachOptions &
+  Pick<TransferOptions, 'stateHome' | 'compiledHome' | 'resumeCommand'>;
 
 /** Runs a push or a pull, shows it and its result, and answers the exit code. */
 export async function runTransfer(
@@ -73,6 +75,7 @@ export async function runClient<Result>(
     const result = await work({
       ...reachOf(job.url, access, stateHome),
       stateHome,
+      compiledHome: compiledHome(process.env),
       retryForMs: retryFor.ms,
       isPatient: retryFor.isGiven,
       signal: interruption.signal,

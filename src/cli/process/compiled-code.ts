@@ -10,7 +10,7 @@ import Module, { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { Script } from 'node:vm';
 import { crc32 } from 'node:zlib';
-import { compiledHome } from '../../base/compiled-home.ts';
+import { compiledHome } from './compiled-home.ts';
 import { keepFile, openKept, privateHome } from './compiled-files.ts';
 
 /** What precedes the compiled code: four numbers of 32 bits, so that V8 finds the code at an address it can use. */

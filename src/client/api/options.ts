@@ -26,6 +26,8 @@ export interface MirrorWishes {
 export interface TransferOptions extends ReachOptions {
   /** Directory for checkpoints. */
   readonly stateHome: string;
+  /** Directory in which compiled code of this program is kept; no part of a source, as the one for checkpoints. */
+  readonly compiledHome?: string | undefined;
   /** Given, once at the start, how to ask whether something was begun: of a pipe, a session; of files, a checkpoint. */
   readonly onStart?: (hasBegun: () => boolean) => void;
   /** Arguments of the command that resumes this transfer; stored in its record. */

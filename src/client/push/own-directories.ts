@@ -1,6 +1,6 @@
 /** The directories in which cairn itself keeps files on this machine: no part of a tree that they lie in. */
 import { stat } from 'node:fs/promises';
-import { compiledHome } from '../../base/compiled-home.ts';
+import type { TransferOptions } from '../api/options.ts';
 
 /** A directory, however it is spelt. */
 export interface DirectoryIdentity {
@@ -8,13 +8,13 @@ export interface DirectoryIdentity {
   readonly ino: bigint;
 }
 
-/**
- * The state home, and where the compiled code of cairn is kept. Both change with every run, and would be of no use where
- * a tree is restored.
- */
-export async function ownDirectories(stateHome: string): Promise<DirectoryIdentity[]> {
+/** Where they are. */
+export type OwnPlaces = Pick<TransferOptions, 'stateHome' | 'compiledHome'>;
+
+/** Looks at those that exist. Both change with every run, and would be of no use where a tree is restored. */
+export async function ownDirectories({ stateHome, compiledHome }: OwnPlaces): Promise<DirectoryIdentity[]> {
   const found: DirectoryIdentity[] = [];
-  for (const path of [stateHome, compiledHome(process.env)]) {
+  for (const path of [stateHome, compiledHome]) {
     const stats = path === undefined ? undefined : await stat(path, { bigint: true }).catch(() => undefined);
     if (stats !== undefined) found.push({ dev: stats.dev, ino: stats.ino });
   }

@@ -12,7 +12,7 @@ import type { MetadataKind, Uncarried, UncarriedCounts } from '../../manifest/me
 import type { ModeChange } from '../../manifest/modes.ts';
 import { createSelector, SELECT_ALL, type Selector } from '../../manifest/selection.ts';
 import { createEarlyReads, type EarlyReads } from './early-reads.ts';
-import { ownDirectories, type DirectoryIdentity } from './own-directories.ts';
+import { ownDirectories, type DirectoryIdentity, type OwnPlaces } from './own-directories.ts';
 import { ruleFilesOf, type RuleFiles } from './rule-files.ts';
 import { createSourceSelection, type SourceSelection, type UnselectedSink } from './source-selection.ts';
 import { listOfFile } from '../transfer/missing-listed.ts';
@@ -77,7 +77,7 @@ export interface ScannedSource {
  */
 export async function openSource(
   sources: readonly string[],
-  { stateHome, chmod, selection = SELECT_ALL, wallClock = Date.now }: SourceOptions,
+  { stateHome, compiledHome, chmod, selection = SELECT_ALL, wallClock = Date.now }: SourceOptions,
 ): Promise<LocalSource> {
   const isListed = selection.listed !== undefined;
   if (isListed && sources.length > 1)
@@ -87,7 +87,8 @@ export async function openSource(
     );
   const newSelector = (): Selector => createSelector(selection, wallClock());
   const change = chmod?.change;
-  const opening = { stateHome, change, newSelector, opened: new Map(), mayBeGone: false };
+  const places = { stateHome, compiledHome };
+  const opening = { places, change, newSelector, opened: new Map(), mayBeGone: false };
   const source = await openBeside(sources, opening);
   if (!isListed || source.fileName === undefined) return source;
   await source.close();
@@ -95,10 +96,10 @@ export async function openSource(
 }
 
 /** The options of a transfer that its sources know. */
-export type SourceOptions = Pick<TransferOptions, 'stateHome' | 'chmod' | 'selection' | 'wallClock'>;
+export type SourceOptions = OwnPlaces & Pick<TransferOptions, 'chmod' | 'selection' | 'wallClock'>;
 
 interface Opening {
-  readonly stateHome: string;
+  readonly places: OwnPlaces;
   readonly change: ModeChange | undefined;
   readonly newSelector: () => Selector;
   /** Stores that are open already, by their path, and stay so. */
@@ -108,7 +109,7 @@ interface Opening {
 
 async function openBeside(
   sources: readonly string[],
-  { stateHome, change, newSelector, opened, mayBeGone }: Opening,
+  { places, change, newSelector, opened, mayBeGone }: Opening,
 ): Promise<LocalSource> {
   const roots: SourceRoot[] = [];
   const shared = new Map(opened);
@@ -142,7 +143,7 @@ async function openBeside(
     },
     readEarly: early.get,
     scan: async (signal, { onFound = () => {}, onUnselected = () => {}, metadata } = {}) => {
-      const passedOver = await ownDirectories(stateHome);
+      const passedOver = await ownDirectories(places);
       early.clear();
       return scanAll(roots, {
         signal,
@@ -156,7 +157,7 @@ async function openBeside(
       });
     },
     ofEarlierRun: (others) =>
-      openBeside(others, { stateHome, change, newSelector, opened: shared, mayBeGone: true }),
+      openBeside(others, { places, change, newSelector, opened: shared, mayBeGone: true }),
     close: closeOwn,
   };
 }
