@@ -134,7 +134,7 @@ function emptySource(entries: number): CairnError {
 function tooMany(entries: number, total: number, max: MirrorWishes['maxDelete']): string {
   const limit = 'percent' in max ? `${max.percent}%` : String(max.entries);
   const part = total > 0 ? ` (${Math.floor((entries * 100) / total)}%)` : '';
-  return `nothing is deleted: ${entries} of ${total} entries at the destination${part} would go, more than --max-delete ${limit} allows; look at them with --dry-run, and raise --max-delete`;
+  return `nothing is deleted: ${entries} of ${total} entries at the destination${part} would go, more than --max-delete ${limit} allows; look at them with --dry-run --max-delete 100%, and raise --max-delete`;
 }
 
 /**

@@ -15,6 +15,8 @@ import { cronLine, timerUnits, type TimedJob, type Unit } from './timer-units.ts
 const USUAL_SCHEDULE = { hour: 2, minute: 15, days: undefined } as const;
 /** They say where the files of this user are. */
 const VARIABLES = ['CAIRN_STATE_HOME', 'XDG_STATE_HOME', 'XDG_CONFIG_HOME'] as const;
+/** Where each user has units of his own, root too. */
+const USER_UNITS = '/systemd/user';
 /** The manager of services reads them as another user may. */
 const UNIT_MODE = 0o644;
 
@@ -32,7 +34,7 @@ export function jobTimerOf(program: Command): (name: string, values: TimerValues
       schedule: values.at ?? USUAL_SCHEDULE,
       command: [...ownProgram(), 'job', 'run', name, '--file', absolutePath(path)],
       environment: environmentNow(),
-      isOfSystem: process.geteuid?.() === 0,
+      isOfSystem: process.geteuid?.() === 0 && out?.endsWith(USER_UNITS) !== true,
     };
     if (cron) print(cronLine(timed));
     else if (out === undefined) print(shownUnits(timed));
