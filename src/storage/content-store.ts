@@ -64,6 +64,17 @@ export interface ContentStore extends EntryLookup {
    * versions.
    */
   read(path: string, range: { from: number; to: number }, identity?: Identity): AsyncIterable<Uint8Array>;
+  /**
+   * Reads a short range of a file at once, to the start of `into`, which has room for one byte more. False where that
+   * would have to wait, or {@link read} would throw: then only `read` knows, and `into` may have changed. Only by a
+   * store to which it costs less.
+   */
+  readNow?(
+    path: string,
+    range: { readonly from: number; readonly to: number },
+    identity: Identity,
+    into: Uint8Array,
+  ): boolean;
   /** Makes durable all that `scan` has seen so far, from any writer; false where that would take long. */
   settle(): Promise<boolean>;
   /**
@@ -91,7 +102,7 @@ export interface ContentStore extends EntryLookup {
 }
 
 /** The part of a store that readers use. */
-export type ReadableStore = Pick<ContentStore, 'scan' | 'lookup' | 'read'>;
+export type ReadableStore = Pick<ContentStore, 'scan' | 'lookup' | 'read' | 'readNow'>;
 
 /** Documents that a store keeps with a session. */
 export type DocumentName = 'manifest' | 'identities' | 'plan' | 'parts' | 'digests' | 'deletions';

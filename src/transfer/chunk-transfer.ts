@@ -7,32 +7,58 @@ import { sameDigest, type HasherFactory } from '../manifest/digest.ts';
 import type { Segment } from '../manifest/layout.ts';
 import type { ChunkStore, ChunkWriter } from './chunk-store.ts';
 import { offsetMismatch } from './offset-mismatch.ts';
+import { createSegmentBatch, type ReadNow } from './segment-batch.ts';
 import { WriteBatch } from './write-batch.ts';
 
 /** Reads the bytes of one segment; throws `source-changed` and similar codes. */
 export type SegmentReader = (segment: Segment) => AsyncIterable<Uint8Array>;
 
+/** How {@link sendChunk} sends. */
+export interface SendOptions {
+  readonly createHasher: HasherFactory;
+  /** The offset in the chunk of the first byte to yield. */
+  readonly offset: number;
+  /** Called with the digest before it is yielded. */
+  readonly onDigest: (digest: Uint8Array) => void;
+  /** Reads small segments, where that works at once. */
+  readonly readNow?: ReadNow | undefined;
+}
+
 /**
- * Reads the segments of a chunk, hashes all of it, and yields the bytes from `offset` on, then the digest.
- * Calls `onDigest` with the digest before it yields it.
+ * Reads the segments of a chunk, hashes all of it, and yields the bytes from `offset` on, then the digest. A piece is
+ * valid until the next one is asked for.
  */
 export async function* sendChunk(
   segments: Iterable<Segment>,
   read: SegmentReader,
-  options: { createHasher: HasherFactory; offset: number; onDigest: (digest: Uint8Array) => void },
+  { createHasher, offset, onDigest, readNow }: SendOptions,
 ): AsyncGenerator<Uint8Array> {
-  const hasher = options.createHasher();
+  const hasher = createHasher();
   let at = 0;
+  const wanted = (bytes: Uint8Array): Uint8Array => {
+    hasher.update(bytes);
+    const skip = Math.max(0, offset - at);
+    at += bytes.byteLength;
+    return skip === 0 ? bytes : bytes.subarray(skip);
+  };
+  const batch = createSegmentBatch(readNow);
   for (const segment of segments) {
-    for await (const bytes of read(segment)) {
-      hasher.update(bytes);
-      const skip = Math.max(0, options.offset - at);
-      at += bytes.byteLength;
-      if (skip < bytes.byteLength) yield skip === 0 ? bytes : bytes.subarray(skip);
+    if (batch.isFullFor(segment)) {
+      const bytes = wanted(batch.take());
+      if (bytes.byteLength > 0) yield bytes;
+    }
+    if (batch.add(segment)) continue;
+    const before = wanted(batch.take());
+    if (before.byteLength > 0) yield before;
+    for await (const piece of read(segment)) {
+      const bytes = wanted(piece);
+      if (bytes.byteLength > 0) yield bytes;
     }
   }
+  const rest = wanted(batch.take());
+  if (rest.byteLength > 0) yield rest;
   const digest = hasher.digest();
-  options.onDigest(digest);
+  onDigest(digest);
   yield digest;
 }
 

@@ -229,6 +229,7 @@ test('a source of a pull that can no longer be read is named, and the rest goes 
   const wrap = (content: ContentStore): ContentStore =>
     intercept(content, {
       properties: { ...content.properties, chunkSizeBytes: { min: MIB, max: MIB } },
+      readNow: () => false,
       read: async function* (path, range, identity) {
         if (isBroken && path.endsWith('tiny')) throw new CairnError('source-unreadable', 'permission denied');
         yield* content.read(path, range, identity);

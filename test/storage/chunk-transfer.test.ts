@@ -89,6 +89,62 @@ describe('sending a chunk', () => {
     }
   });
 
+  it('a sender gives the same bytes whether segments of a chunk are read at once or one by one', async () => {
+    const many: Segment[] = Array.from({ length: 60 }, (_, entryIndex) => ({
+      entryIndex,
+      entryOffset: 0,
+      chunkOffset: 0,
+      lengthBytes: [70_000, 20_000, 5, 64 * 1024][entryIndex % 4]!,
+    }));
+    const bytesOf = many.map(({ lengthBytes }, index) => noise(lengthBytes, `one of many ${index}`));
+    const all = withDigest(Buffer.concat(bytesOf));
+    const asked: number[] = [];
+    const readNow = ({ entryIndex, lengthBytes }: Segment, into: Uint8Array): boolean => {
+      expect(into.byteLength).toBeGreaterThan(lengthBytes);
+      into.set(bytesOf[entryIndex]!.subarray(0, 3)); // what was tried in vain must not stay
+      if (entryIndex % 7 === 3) return false;
+      into.set(bytesOf[entryIndex]!);
+      return true;
+    };
+    for (const offset of [0, 1, 69_999, 70_001, 1_000_000, all.length - 8]) {
+      asked.length = 0;
+      const read = (segment: Segment): AsyncIterable<Uint8Array> => {
+        asked.push(segment.entryIndex);
+        return inPieces(bytesOf[segment.entryIndex]!, 50_000);
+      };
+      const pieces: Buffer[] = [];
+      const sent = sendChunk(many, read, { createHasher, offset, readNow, onDigest: () => {} });
+      for await (const piece of sent) pieces.push(Buffer.from(piece));
+      expect(Buffer.concat(pieces).equals(all.subarray(offset))).toBe(true);
+      expect(asked).toEqual(many.map((_, index) => index).filter((n) => n % 4 === 0 || n % 7 === 3));
+    }
+  });
+
+  it('a sender joins small segments of a chunk into pieces of 256 KiB', async () => {
+    const small: Segment[] = Array.from({ length: 200 }, (_, entryIndex) => ({
+      entryIndex,
+      entryOffset: 0,
+      chunkOffset: 0,
+      lengthBytes: 4096,
+    }));
+    const sizes: number[] = [];
+    const readNow = ({ entryIndex }: Segment, into: Uint8Array): boolean => {
+      into.fill(entryIndex, 0, 4096);
+      return true;
+    };
+    const read = (): never => {
+      throw new CairnError('internal', 'read alone');
+    };
+    for await (const piece of sendChunk(small, read, {
+      createHasher,
+      offset: 0,
+      readNow,
+      onDigest: () => {},
+    }))
+      sizes.push(piece.byteLength);
+    expect(sizes).toEqual([64 * 4096, 64 * 4096, 64 * 4096, 8 * 4096, 8]);
+  });
+
   it('a sender reports the digest of a chunk before it sends it', async () => {
     let told: Uint8Array | undefined;
     let pieces = 0;

@@ -1,7 +1,17 @@
 /** What is read of files: memory of its own, and the bytes of one version. */
-import { closeSync, fstatSync, openSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { openDirectory } from '../../src/base/directory.ts';
 import type { FileStat, StatAt } from '../../src/base/file-stat.ts';
 import { identityOf, unsettledMs } from '../../src/storage/disk/tree/found-entry.ts';
@@ -75,6 +85,93 @@ test.each([
   }
   reader.close();
   root.close();
+});
+
+describe('a small file that is read at once', () => {
+  const calm: StatAt = (fd) => ({ ...fstatSync(fd, { bigint: true }), ctimeNs: 1n });
+
+  function place(bytes: string) {
+    const home = temporaryDirectory();
+    writeFileSync(join(home, 'f'), bytes);
+    const root = openDirectory(home);
+    let statAt = calm;
+    const reader = new FileReader(root, () => ({ statAt }));
+    onTestFinished(() => {
+      reader.close();
+      root.close();
+    });
+    const fd = openSync(join(home, 'f'), 'r');
+    const identity = identityOf(calm(fd, '')!);
+    closeSync(fd);
+    const into = Buffer.alloc(100);
+    const readNow = (from: number, to: number, room = 100): string | undefined =>
+      reader.readNow('f', { from, to }, identity, into.subarray(0, room))
+        ? into.subarray(0, to - from).toString()
+        : undefined;
+    return { home, readNow, setStat: (other: StatAt) => void (statAt = other) };
+  }
+
+  test('a small file that is read at once gives the bytes of any of its ranges', () => {
+    const { readNow } = place('0123456789');
+    expect([readNow(0, 10), readNow(0, 4), readNow(4, 10), readNow(3, 3)]).toEqual([
+      '0123456789',
+      '0123',
+      '456789',
+      '',
+    ]);
+  });
+
+  test('a file is not read at once into memory without room for a byte too many', () => {
+    const { readNow } = place('0123456789');
+    expect([readNow(0, 10, 10), readNow(0, 10, 11)]).toEqual([undefined, '0123456789']);
+  });
+
+  test.each([
+    ['has changed', (home: string) => writeFileSync(join(home, 'f'), 'abcdefghijk')],
+    ['has gone', (home: string) => rmSync(join(home, 'f'))],
+    [
+      'has become a symbolic link',
+      (home: string) => {
+        renameSync(join(home, 'f'), join(home, 'g'));
+        symlinkSync('g', join(home, 'f'));
+      },
+    ],
+  ])('a small file that %s since it was found is not read at once', (_how, change) => {
+    const { home, readNow } = place('0123456789');
+    change(home);
+    expect(readNow(0, 10)).toBeUndefined();
+  });
+
+  test('a file too new to be told from a later version is not read at once', () => {
+    const { readNow, setStat } = place('0123456789');
+    setStat((fd) => ({ ...calm(fd, '')!, ctimeNs: BigInt(Date.now()) * 1_000_000n + 1n }));
+    expect(readNow(0, 10)).toBeUndefined();
+  });
+
+  test.each([
+    ['longer', 'x'],
+    ['of another time', ''],
+  ])('a file that is %s after its bytes were read at once gives none of them', (_how, more) => {
+    const { home, readNow, setStat } = place('0123456789');
+    let looks = 0;
+    setStat((fd) => {
+      looks += 1;
+      if (looks === 1) return calm(fd, '');
+      if (more !== '') appendFileSync(join(home, 'f'), more);
+      return { ...calm(fd, '')!, mtimeNs: 7n };
+    });
+    expect([readNow(0, 10), looks]).toEqual([undefined, 2]);
+  });
+
+  test('a file read at once leaves no descriptor open, also where the read fails', () => {
+    const { home, readNow } = place('0123456789');
+    readNow(0, 10);
+    const before = readdirSync('/proc/self/fd').length;
+    readNow(0, 10);
+    appendFileSync(join(home, 'f'), 'x');
+    readNow(0, 10);
+    expect(readdirSync('/proc/self/fd').length).toBe(before);
+  });
 });
 
 test('a file is read without a wait when its last change is long ago or lies in the future', () => {

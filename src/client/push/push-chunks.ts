@@ -71,6 +71,7 @@ async function send(job: PushJob, session: SessionClient, chunk: number): Promis
       sendChunk(layout.segmentsOf(chunk), reader.read, {
         createHasher,
         offset,
+        readNow: reader.readNow,
         onDigest: (digest) => {
           // Known before the answer: where that is lost, the next checkpoint still tells whether it arrived.
           board.digests.set(chunk, digest);

@@ -5,6 +5,7 @@ import { carriedPieces } from '../../manifest/assembly.ts';
 import type { Segment } from '../../manifest/layout.ts';
 import type { StringList } from '../../manifest/string-table.ts';
 import type { SegmentReader } from '../../transfer/chunk-transfer.ts';
+import type { ReadNow } from '../../transfer/segment-batch.ts';
 import { sourceCodeOf, zeros } from '../../transfer/excluded-entries.ts';
 import { changeOf, lookUpInTurn, lookUpSources, type FoundSource } from '../../transfer/source-lookup.ts';
 import { SourceVersions } from '../../transfer/source-versions.ts';
@@ -18,6 +19,8 @@ export interface SourceReader {
    * by a warning, and ends the read with {@link isToReadAgain}.
    */
   readonly read: SegmentReader;
+  /** Reads a small segment at once where nothing speaks against it; what does, {@link read} finds, too. */
+  readonly readNow: ReadNow;
   /**
    * Looks at entries again, without reading them, and excludes those that are not what was scanned. Answers whether any
    * has to be read again.
@@ -75,8 +78,19 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
   const read: SegmentReader = (segment) =>
     excluded.has(segment.entryIndex) ? zeros(segment.lengthBytes) : readWhole(segment);
 
+  const readNow: ReadNow = ({ entryIndex, entryOffset, lengthBytes }, into) => {
+    if (excluded.has(entryIndex) || assemblies?.has(entryIndex) === true) return false;
+    const identity = versions.of(entryIndex);
+    const path = pathOf(entryIndex);
+    if (identity === undefined || changed.has(path)) return false;
+    const { store, path: storePath } = source.locate(path);
+    const range = { from: entryOffset, to: entryOffset + lengthBytes };
+    return store.readNow?.(storePath, range, identity, into) === true;
+  };
+
   return {
     read,
+    readNow,
     checkIdentities: async (entries) => {
       const { touches } = versions;
       const wanted = [...entries.values()].filter((index) => !excluded.has(index));

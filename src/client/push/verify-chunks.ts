@@ -61,6 +61,7 @@ async function hashChunk(job: PushJob, chunk: number, signal: AbortSignal): Prom
   const nothing = sendChunk(layout.segmentsOf(chunk), reader.read, {
     createHasher,
     offset: Infinity,
+    readNow: reader.readNow,
     onDigest,
   });
   try {

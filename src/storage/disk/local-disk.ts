@@ -35,7 +35,7 @@ export interface LocalStore extends ContentStore {
 }
 
 /** The part of a {@link LocalStore} that readers use. */
-export type ReadableLocalStore = Pick<LocalStore, 'scan' | 'lookup' | 'read'>;
+export type ReadableLocalStore = Pick<LocalStore, 'scan' | 'lookup' | 'read' | 'readNow'>;
 
 /** Options of {@link openLocalDisk}. */
 export interface LocalDiskOptions {
@@ -178,6 +178,10 @@ class LocalDisk implements LocalStore {
 
   read(path: string, range: { from: number; to: number }, identity?: Identity): AsyncIterable<Uint8Array> {
     return this.#reader.read(path, range, identity);
+  }
+
+  readNow(path: string, range: { from: number; to: number }, identity: Identity, into: Uint8Array): boolean {
+    return this.#reader.readNow(path, range, identity, into);
   }
 
   async settle(): Promise<boolean> {

@@ -44,6 +44,9 @@ export function withTransientPulls({ sessions, content }: Stores, bounds: Transi
       remove: (path, options) => content.remove(path, options),
       move: (from, to, options) => content.move(from, to, options),
       read: (path, range, identity) => content.read(path, range, identity),
+      ...(content.readNow === undefined
+        ? {}
+        : { readNow: (path, range, identity, into) => content.readNow!(path, range, identity, into) }),
       settle: () => content.settle(),
       listStaging: () => content.listStaging(),
       space: () => content.space(),

@@ -79,6 +79,8 @@ export class OutgoingChunks {
     const read = new Map<number, number>();
     const readSegment = (segment: Segment): AsyncIterable<Uint8Array> =>
       isZeros(segment.entryIndex) ? zeros(segment.lengthBytes) : this.#readSegment(segment, read);
+    const readNow = (segment: Segment, into: Uint8Array): boolean =>
+      !isZeros(segment.entryIndex) && this.#readSegmentNow(segment, read, into);
     const { offset } = options;
     const { createHasher } = this;
     const onDigest = (digest: Uint8Array): void => {
@@ -86,7 +88,25 @@ export class OutgoingChunks {
         if (this.#versions.lastTouchOf(entry) !== touch) throw touchedError();
       options.onDigest(digest);
     };
-    return sendChunk(this.plan.layout.segmentsOf(chunk), readSegment, { createHasher, offset, onDigest });
+    return sendChunk(this.plan.layout.segmentsOf(chunk), readSegment, {
+      createHasher,
+      offset,
+      readNow,
+      onDigest,
+    });
+  }
+
+  /** Reads a small segment at once; false where that is not possible, or a failure is to be told. */
+  #readSegmentNow(
+    { entryIndex, entryOffset, lengthBytes }: Segment,
+    read: Map<number, number>,
+    into: Uint8Array,
+  ): boolean {
+    const identity = this.#versions.of(entryIndex);
+    if (identity === undefined || this.plan.parts?.assemblies.has(entryIndex) === true) return false;
+    read.set(entryIndex, this.#versions.lastTouchOf(entryIndex));
+    const range = { from: entryOffset, to: entryOffset + lengthBytes };
+    return this.#content.readNow?.(this.#pathOf(entryIndex), range, identity, into) === true;
   }
 
   async *#readSegment(segment: Segment, read: Map<number, number>): AsyncGenerator<Uint8Array> {

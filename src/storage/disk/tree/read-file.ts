@@ -8,7 +8,7 @@ import type { FindData } from '../../../base/file-holes.ts';
 import { type FileStat, kindOf, type StatAt } from '../../../base/file-stat.ts';
 import { checkRelativePath, printable } from '../../../base/safe-path.ts';
 import type { Identity } from '../../../manifest/entry.ts';
-import { identityOf, unsettledMs } from './found-entry.ts';
+import { identityOf, isSameVersion, unsettledMs } from './found-entry.ts';
 import { splitPath } from './lookup.ts';
 import { readData } from './read-data.ts';
 
@@ -83,6 +83,32 @@ export class FileReader {
       throw readError(error, path);
     } finally {
       closeSync(fd);
+    }
+  }
+
+  /** See `ContentStore.readNow`. */
+  readNow(
+    path: string,
+    { from, to }: { from: number; to: number },
+    identity: Identity,
+    into: Uint8Array,
+  ): boolean {
+    if (to - from > SYNC_LIMIT_BYTES || into.byteLength <= to - from) return false;
+    try {
+      const fd = this.#open(checkRelativePath(path), true);
+      try {
+        const before = this.#stat(fd);
+        checkBefore(path, before, to, identity);
+        if (unsettledMs(before, Date.now()) > 0) return false;
+        const isToEnd = BigInt(to) === before.size;
+        readSmall(fd, path, { from, to }, into.subarray(0, to - from + (isToEnd ? 1 : 0)));
+        checkAfter(path, before, this.#stat(fd));
+        return true;
+      } finally {
+        closeSync(fd);
+      }
+    } catch {
+      return false; // `read` meets with the same, and tells it
     }
   }
 
@@ -163,7 +189,7 @@ function checkBefore(path: string, stat: FileStat, to: number, identity: Identit
 
 function checkAfter(path: string, before: FileStat, after: FileStat): void {
   // A replaced file has a link count of 0; its ctime has changed as well.
-  if (identityOf(after) !== identityOf(before)) throw changed(path);
+  if (!isSameVersion(before, after)) throw changed(path);
 }
 
 /** Reads the range to the start of a buffer, which may have room for one byte more. */
@@ -171,8 +197,8 @@ function readSmall(
   fd: number,
   path: string,
   { from, to }: { from: number; to: number },
-  buffer: Buffer,
-): Buffer {
+  buffer: Uint8Array,
+): Uint8Array {
   const wanted = to - from;
   let done = 0;
   while (done < wanted) {
