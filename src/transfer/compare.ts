@@ -36,7 +36,12 @@ export async function compareWithTarget(
   // What is there has the numbers of this machine, whatever the manifest names.
   const kinds = carried.filter((kind) => kind !== 'names');
   const first = manifest.entries.at(0);
-  if (!mayReplace && first?.path === '') await refuseConflict(store, target, first);
+  if (first?.path === '') {
+    const [top] = await store.lookup([target]);
+    if (!mayReplace) refuseConflict(target, first, top?.entry);
+    // Nothing is below a directory that is not there: no more to look up.
+    if (top === undefined && first.type === 'directory') return { have: [], attributes: [], candidates: [] };
+  }
   const have = new ChunkSet();
   const attributes = new ChunkSet();
   const candidates = new ChunkSet();
@@ -140,10 +145,8 @@ export function compareEntry(
 }
 
 /** A user may have typed the wrong destination: without a request cairn replaces no entry there. */
-async function refuseConflict(store: EntryLookup, target: string, first: Entry): Promise<void> {
-  const [found] = await store.lookup([target]);
-  const there = found?.entry.type;
-  const wanted = first.type;
+function refuseConflict(target: string, { type: wanted }: Entry, found: Entry | undefined): void {
+  const there = found?.type;
   if (there === undefined || (there === 'directory') === (wanted === 'directory')) return;
   throw new CairnError(
     wanted === 'directory' ? 'not-directory' : 'is-directory',

@@ -53,6 +53,22 @@ describe('comparing a manifest', () => {
     return { have: names(plan.have), attributes: names(plan.attributes), candidates: names(plan.candidates) };
   }
 
+  it('comparing with a target that is not there takes one look-up', async () => {
+    const store = createMemoryContentStore();
+    const asked: (readonly string[])[] = [];
+    const noting: typeof store = {
+      ...store,
+      atOneMoment: async () => noting,
+      lookup: (paths, ...others) => {
+        asked.push(paths);
+        return store.lookup(paths, ...others);
+      },
+    };
+    const { manifest } = transferOf(store, 't', [directory(''), directory('d'), file('d/f', 'x')]);
+    for (const mayReplace of [false, true]) await compareWithTarget(noting, 't', manifest, { mayReplace });
+    expect(asked).toEqual([['t'], ['t']]);
+  });
+
   it('a manifest has nothing in common with a target that is not there', async () => {
     expect(await compare([], [directory(''), file('a', 'x'), symlink('l', 'a')])).toEqual({
       have: [],

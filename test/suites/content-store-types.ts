@@ -42,6 +42,19 @@ export function typeTests(makeStore: MakeStore): void {
     },
   );
 
+  it('a directory that has entries stays also where it comes behind new directories', async () => {
+    const store = await storeWith(makeStore, tree(MADE['a directory']));
+    const made = [directory('a'), directory('a/deep'), file('a/deep/f', 'new'), file('a/f', 'new')];
+    const after = [directory(''), ...made, ...MADE['a file'], directory('y'), file('y/f', 'new')];
+    expect(await refusalsOf(store, after)).toEqual({ x: 'is-directory' });
+    expect(await typesAt(store, 'a/deep/f', 'a/f', 'x', 'y/f')).toEqual([
+      'file',
+      'file',
+      'directory',
+      'file',
+    ]);
+  });
+
   it('a content store changes nothing where a directory has entries and nobody can be told of it', async () => {
     const store = await storeWith(makeStore, tree(MADE['a directory']));
     const after = [directory(''), file('before', 'other'), file('x', 'new'), file('z', 'other')];

@@ -7,6 +7,7 @@ import type { Entry, EntryType } from '../../../manifest/entry.ts';
 import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import { PathFinder } from '../tree/lookup.ts';
 import { type Publication, publishedEntries, targetOf } from './publication.ts';
+import { treeFrom } from '../staging/new-trees.ts';
 import { replacedName } from '../staging/staged-names.ts';
 import type { FinalPlace } from './final-place.ts';
 
@@ -23,12 +24,16 @@ export async function refuseConflicts(publication: Publication): Promise<void> {
   const { existing = 'replaced', forceReplace, removal } = publication.order;
   if (existing !== 'replaced' || (forceReplace === true && removal === undefined)) return;
   const finder = new PathFinder(publication.root, publication.native?.statAt);
+  /** Behind the last entry of a directory that is not there: nothing is in the way of what is below it. */
+  let absentEnd = 0;
   const isToBeMade = (type: EntryType, index: number): boolean =>
-    type === 'directory' || !publication.order.isPresent(index);
+    index >= absentEnd && (type === 'directory' || !publication.order.isPresent(index));
   try {
     for (const [index, entry] of publishedEntries(publication, isToBeMade)) {
       try {
-        refuseConflict(finder, entry, targetOf(publication, entry));
+        const isAbsent = refuseConflict(finder, entry, targetOf(publication, entry));
+        if (isAbsent && entry.type === 'directory')
+          absentEnd = treeFrom(publication.transfer.manifest.entries, index).end;
       } catch (error) {
         if (removal === undefined || !isOfType(error)) publication.refused.refuse(index, error);
         else if (entry.type !== 'directory') publication.deferred.add(index);
@@ -45,20 +50,22 @@ function isOfType(error: unknown): boolean {
   return error instanceof CairnError && ['is-directory', 'symlink-refused'].includes(error.code);
 }
 
-function refuseConflict(finder: PathFinder, { type }: Entry, path: string): void {
+/** Answers whether nothing is there. */
+function refuseConflict(finder: PathFinder, { type }: Entry, path: string): boolean {
   let there: EntryType | undefined;
   try {
     there = finder.find(path)?.entry.type;
   } catch (error) {
     if (error instanceof CairnError && error.code === 'storage-unsupported') throw error;
     // Below an entry that is to be replaced, or that cannot be searched: it shows when the entry is put there.
-    if (isOfOneEntry(error)) return;
+    if (isOfOneEntry(error)) return false;
     throw error;
   }
   // The user may have made the link to keep the directory elsewhere.
   if (there === 'symlink' && type === 'directory' && finder.isLinkToDirectory(path)) throw linkInTheWay(path);
-  if (there !== 'directory' || type === 'directory') return;
-  if (!finder.isEmptyDirectory(path)) throw conflict(type, there, path);
+  if (there === 'directory' && type !== 'directory' && !finder.isEmptyDirectory(path))
+    throw conflict(type, there, path);
+  return there === undefined;
 }
 
 /**
