@@ -7,13 +7,10 @@ import { createLayout } from '../../manifest/layout.ts';
 import { createManifest, type Manifest, type ManifestParameters } from '../../manifest/manifest.ts';
 import { knownKinds, type MetadataKind } from '../../manifest/metadata.ts';
 import { narrowEntries } from '../../manifest/narrow-entries.ts';
-import { encodeStrings } from '../../manifest/string-lines.ts';
-import { encodeParts } from '../../manifest/parts-document.ts';
 import type { CheckpointReply, Comparison } from '../../wire/messages.ts';
 import { PLAN } from '../../wire/routes.ts';
-import { encodeTree } from '../../wire/tree-stream.ts';
 import { agreeOnPlan, establishRequest, openForChunks } from '../session/plan-agreement.ts';
-import { layoutOf, type PartsPlan } from '../session/plan-layout.ts';
+import { type PartsPlan } from '../session/plan-layout.ts';
 import { establish, getCheckpoint, putManifest } from '../session/session-calls.ts';
 import { createSessionClient, type SessionClient } from '../session/session-client.ts';
 import { treeBody } from '../session/tree-body.ts';
@@ -30,9 +27,9 @@ import { endDryRun } from '../transfer/dry-run.ts';
 import { mirrorOf, planDeletions, type DeletionPlan, type Mirror } from '../transfer/deletion-plan.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { lookAtServer } from '../transfer/there-listed.ts';
-import { saveRecord, type TransferTask } from '../transfer/transfer-task.ts';
+import type { TransferTask } from '../transfer/transfer-task.ts';
+import { keepPass, keepsAhead, saveDocuments } from './keep-pass.ts';
 import { backupUrlPath, getExtras } from './push-deletions.ts';
-import { openPushJournal } from './push-journal.ts';
 import { runPushPass } from './push-pass.ts';
 import { pushVersions } from './push-versions.ts';
 import type { LocalSource, ScannedSource } from './source.ts';
@@ -86,6 +83,8 @@ export async function freshPass(
   );
   let log: CheckpointLog | undefined;
   let ready: Agreed;
+  const documents = keepsAhead(task, session) ? saveDocuments(task, manifest, scanned) : undefined;
+  documents?.catch(() => undefined); // told by `keepPass`
   try {
     ready = await agree(task, session, manifest, scanned, distrusted);
     if (options.dryRun === true) {
@@ -99,8 +98,9 @@ export async function freshPass(
         name: source.fileName ?? '.',
       });
     }
-    log = await keep(task, session, manifest, scanned, ready.plan);
+    log = await keepPass(task, session, { manifest, scanned, plan: ready.plan, documents });
   } catch (error) {
+    await documents?.catch(() => undefined); // nothing may be written any more once the folder is let go
     // Nothing was sent yet that would be worth coming back for, unless an earlier run did.
     if (!wasThere) await session.abandon();
     throw error;
@@ -273,25 +273,4 @@ async function compareThere(
     openForChunks(context, session, () => createLayout(manifest).chunkCount);
   const { forceReplace } = options;
   return session.run((at) => putManifest(at, treeBody(manifest, scanned.notices), { plan, forceReplace }));
-}
-
-/** Writes down what the next run needs to go on without a scan. Nothing, where no bytes are to be sent. */
-async function keep(
-  task: PushTask,
-  session: SessionClient,
-  manifest: Manifest,
-  scanned: ScannedSource,
-  plan: PartsPlan,
-): Promise<CheckpointLog | undefined> {
-  const { folder } = task;
-  if (layoutOf(manifest, plan).chunkCount === 0) return undefined;
-  await folder.clear();
-  await folder.saveDocument('manifest', encodeTree(manifest, scanned.notices));
-  await folder.saveDocument('identities', encodeStrings(scanned.identities));
-  if (plan.assemblies !== undefined) await folder.saveDocument('parts', encodeParts(plan.assemblies));
-  const { ruleFiles } = scanned;
-  const rules = ruleFiles && { ruleFiles: { ...ruleFiles, paths: [...ruleFiles.paths] } };
-  const leftOut = { unlisted: scanned.notices.length, unselected: scanned.unselected };
-  await saveRecord(task, session, { direction: 'push', manifest, plan, landing: null, leftOut, ...rules });
-  return openPushJournal(folder, manifest);
 }
