@@ -23,7 +23,7 @@ type From = Pick<Collecting, 'live' | 'expire'> & {
 };
 
 /** Starts the collector of a server. */
-export function createCollector(base: Base, from: From): Collector {
+export function createCollector(base: Base, from: From): Collector & Pick<Election, 'isHeld'> {
   const { log, limits, times, content, sessions, room, metrics, clock, sharedClock } = base;
   const { live, publishers, resumeAbandoned } = from;
   const { orphanStagingMs, collectEveryMs } = limits;
@@ -48,7 +48,7 @@ export function createCollector(base: Base, from: From): Collector {
       log,
     },
   );
-  return startCollector({
+  const collector = startCollector({
     run: async (isStopped) => {
       if (sharedClock === undefined) await followWallClock({ clock, times, sessions, live, log });
       else await sharedClock.ask();
@@ -68,6 +68,7 @@ export function createCollector(base: Base, from: From): Collector {
     everyMs: collectEveryMs,
     log,
   });
+  return { ...collector, isHeld: election.isHeld };
 }
 
 function createElectionOf({ state, times, limits, log, instanceId }: Base): Election {

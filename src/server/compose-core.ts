@@ -43,6 +43,7 @@ type Base = Foundation & {
 export function createCore(options: ServerOptions, foundation: Foundation, checkStands: CheckStands) {
   const { log, times, sessions, content, usage, room, limits, metrics } = foundation;
   const base: Base = { ...foundation, instanceId: randomBytes(12).toString('base64url') };
+  const sessionKey = options.sessionKey ?? randomBytes(32);
   const { instanceId } = base;
   const leftovers = freeLeftovers(content, sessions, log);
   const live = createLive(options, base, leftovers.note);
@@ -54,7 +55,14 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
     log,
   });
   const toldCuts = createToldCuts(options.keptCuts, content);
-  const running = { ledger: usage.ledger, times, publishers, toldCuts, log };
+  const running = {
+    ledger: usage.ledger,
+    times,
+    publishers,
+    toldCuts,
+    onCommitted: metrics.committed,
+    log,
+  };
   const commits = createCommits({ running, usage, checkStands, publishers });
   const ending = createEnding({ sessions, times, publishers, resumeCommit: commits.resume, log });
   const { begin, resume } = commits;
@@ -64,6 +72,7 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
   const { scanLimiter, manifestLimiter } = createScanLimits();
   const takeDocument = createTakeDocument({ manifestLimiter, room, usage, limits });
   return {
+    sessionKey,
     toldCuts,
     leftovers,
     live,
@@ -85,7 +94,7 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
     takeManifest: createTakeManifest(takeDocument, limits.manifest, log),
     takeDeletions: createTakeDeletions({ takeDocument, room, limits: limits.manifest, log }),
     scanSource: createScanSource({ content, scanLimiter, usage, room, limits, log }),
-    ...createDoors(options, base, { live, refuseExpired: ending.refuseExpired, commits }),
+    ...createDoors({ ...options, sessionKey }, base, { live, refuseExpired: ending.refuseExpired, commits }),
     collector: createCollector(base, { live, expire: ending.expire, publishers, resumeAbandoned }),
     /** Finishes the commits that an earlier run of a lone server left; of many nodes the elected collector does so. */
     resumeCommits: publishers.isShared ? async () => undefined : resumeAbandoned,
@@ -131,7 +140,7 @@ function createLive(options: ServerOptions, base: Base, onLeftover: (id: string)
 
 /** Makes the functions that establish and resume sessions. */
 function createDoors(
-  options: ServerOptions,
+  options: ServerOptions & { readonly sessionKey: Uint8Array },
   { log, limits, times, wallNow, content, metadata, sessions, usage, metrics, instanceId }: Base,
   core: Pick<Parameters<typeof createEarlierSessions>[0], 'live' | 'refuseExpired'> & {
     readonly commits: ReturnType<typeof createCommits>;
@@ -160,7 +169,7 @@ function createDoors(
   });
   const establish = createEstablish({
     content,
-    sessionKey: options.sessionKey ?? randomBytes(32),
+    sessionKey: options.sessionKey,
     earlier,
     newRecord,
     keepRecord: createKeepRecord(sessions, usage, limits),

@@ -33,6 +33,8 @@ export async function openSharedClock({
 export interface Life {
   readonly isKilled: boolean;
   readonly isDraining: boolean;
+  /** Whether it is about to end, and serves until then: balancers are to send nothing new. */
+  readonly isLeaving: boolean;
 }
 
 /** The foundation of one server; only the `compose-*.ts` see all of it. */
@@ -42,24 +44,26 @@ export type Foundation = ReturnType<typeof createFoundation>;
  * Makes the foundation of a server from its options.
  *
  * @param sharedClock see {@link openSharedClock}
- * @param openConnections counts the connections of its port, which is not open yet
+ * @param late what is known only later: the connections of its port, which is not open yet, and whether this node is elected
  */
 export function createFoundation(
   options: ServerOptions,
   life: Life,
   sharedClock: StoreClock | undefined,
-  openConnections: () => Promise<number>,
+  late: { openConnections(): Promise<number>; isElected(): boolean },
 ) {
   const { log, places = [], lastSeen = NEVER_SEEN } = options;
   const { now, clocks = now === undefined ? SYSTEM_CLOCKS : { wall: now, elapsed: now } } = options;
   const clock = sharedClock ?? createSteadyClock(clocks, lastSeen.atMs);
   const { content, sessions } = storesOf(options);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const readiness = createReadiness(places, () => life.isDraining, { log, now: clock.now });
+  const readiness = createReadiness(places, () => life.isDraining || life.isLeaving, { log, now: clock.now });
   const room = createStagingRoom(content, limits);
   const exposed = options.metrics?.({
     sessionsByState: createSessionCounts(options.sessions),
-    openConnections,
+    openConnections: () => late.openConnections(),
+    tellsShared: () => late.isElected(),
+    nodes: () => options.node?.count(),
     stagedBytes: () => room.bytes,
     freeBytes: () => readiness.freeBytesByPlace(),
   });

@@ -34,7 +34,7 @@ import {
 import { createWithSession, type WithSession } from './front-ends/native/session-request.ts';
 import { createToldBlocksHandler } from './front-ends/native/told-blocks.ts';
 import { createTreeIdHandler } from './front-ends/native/tree-id.ts';
-import { createWhoAmIHandler } from './front-ends/native/whoami.ts';
+import { createWhoAmIHandler, storeName } from './front-ends/native/whoami.ts';
 import type { Methods, Routes } from './front-ends/router.ts';
 import type { Access } from './http/authorize.ts';
 import type { IdHandler } from './http/handler.ts';
@@ -45,7 +45,7 @@ import type { ServerOptions } from './server-options.ts';
 const ENCODING_MEMORY_BYTES = 64 * 1024 * 1024;
 
 interface Composed {
-  readonly options: Pick<ServerOptions, 'version' | 'login' | 'localKey' | 'grants' | 'keptCuts'>;
+  readonly options: Pick<ServerOptions, 'version' | 'login' | 'localKey' | 'grants' | 'keptCuts' | 'node'>;
   readonly foundation: Foundation;
   readonly core: Core;
   readonly access: Access;
@@ -64,6 +64,8 @@ export function composeRoutes(composed: Composed): Omit<Routes, 'operations'> {
   const granting = createGrantHandlers(access, { grants, maxJsonBytes, log });
   const greet = createGreetingHandler({ version, metadata, login, localKey });
   const { wallNow, readiness, sessions, times } = foundation;
+  const store = storeName(core.sessionKey);
+  const told = { wallNow, freeBytes: readiness.freeBytes, store, node: options.node };
   return {
     protocol: new Map([
       ['', { GET: greet, HEAD: greet }],
@@ -75,7 +77,7 @@ export function composeRoutes(composed: Composed): Omit<Routes, 'operations'> {
         },
       ],
       ['tree-id', { POST: createTreeIdHandler(access, { content, metadata, maxJsonBytes, log }) }],
-      ['whoami', { GET: createWhoAmIHandler(access, { wallNow, freeBytes: readiness.freeBytes }) }],
+      ['whoami', { GET: createWhoAmIHandler(access, told) }],
       ['probe', { POST: probes.upload, GET: probes.download }],
       [
         'sessions',

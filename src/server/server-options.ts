@@ -30,6 +30,8 @@ export interface ServerOptions {
    * elect the one that collects. Without it this server takes itself for the only one.
    */
   readonly state?: StateStore | undefined;
+  /** What tells this server from the others of its store, and how many these are; only where several share one. */
+  readonly node?: { readonly id: string; count(): number } | undefined;
   /** Tried in this order. */
   readonly authenticators: readonly Authenticator[];
   /** Where a client gets access tokens; the server tells every client. */

@@ -27,6 +27,8 @@ export interface RunningServer {
   readonly port: number;
   /** Where it answers about its health without a token, without a slash at its end. */
   readonly metricsUrl: string | undefined;
+  /** Tells balancers by `readyz` that it is about to end, and goes on serving. */
+  announceEnd(): void;
   /**
    * Ends in order: takes no more connections, lets requests in flight end for at most `graceMs` (4 s), makes a sync
    * point of every open session and suspends it. After 3.5 s more it leaves unfinished work as a crash would, for the
@@ -38,6 +40,7 @@ export interface RunningServer {
 }
 
 interface Life {
+  isLeaving: boolean;
   isDraining: boolean;
   isKilled: boolean;
 }
@@ -48,10 +51,10 @@ interface Life {
  * @throws CairnError `address-in-use`, `address-unavailable`; storage codes where the clock of `state` cannot be read
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const life: Life = { isDraining: false, isKilled: false };
+  const life: Life = { isLeaving: false, isDraining: false, isKilled: false };
   // The foundation comes before the port, and calls this only for the page of metrics.
-  let connections = async (): Promise<number> => 0;
-  const foundation = createFoundation(options, life, await openSharedClock(options), () => connections());
+  const late = { openConnections: async (): Promise<number> => 0, isElected: () => false };
+  const foundation = createFoundation(options, life, await openSharedClock(options), late);
   const { log, exposed, wallNow } = foundation;
   const checkStands: CheckStands = (authorization, isLate = false) =>
     checkStandsBy(options.authenticators, authorization, wallNow() - (isLate ? EXPIRY_GRACE_MS : 0));
@@ -59,6 +62,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   options.grants?.askAboutIssuers(options.authenticators);
   const core = createCore(options, foundation, checkStands);
   const { live, collector, leftovers } = core;
+  late.isElected = collector.isHeld;
   const answering = new Answering();
   const gate = createGate();
   const serving = createServing({
@@ -83,7 +87,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     idleOf: channels.idle,
   };
   const http = createHttpServer(listeners, listening, options.tls);
-  connections = () => countConnections(http.server);
+  late.openConnections = () => countConnections(http.server);
   const { port, operations } = await openPorts(serving.forOperators, listening, http.server, options).catch(
     async (error: unknown) => {
       // A client that has connected meanwhile waits at the gate.
@@ -101,10 +105,18 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const watch = watchAuthorizations({ live, answering, checkStands, log });
   const sessions = { live, collector, leftovers };
   const parts: Parts = { sessions, log, http, channels, operations, life, active, beginning, watch, close };
+  const scheme = options.tls === undefined ? 'http' : 'https';
   return {
-    url: urlOf(options.tls === undefined ? 'http' : 'https', options.listen.host, port),
+    ...ends(life, parts),
+    url: urlOf(scheme, options.listen.host, port),
     port,
     metricsUrl: operations?.url,
+  };
+}
+
+function ends(life: Life, parts: Parts): Pick<RunningServer, 'announceEnd' | 'drain' | 'kill'> {
+  return {
+    announceEnd: () => void (life.isLeaving = true),
     drain: ({ graceMs = GRACE_MS } = {}) => drain(parts, graceMs),
     kill: () => kill(parts),
   };

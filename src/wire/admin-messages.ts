@@ -86,6 +86,11 @@ export const WhoAmI = v.object({
   nowMs: time,
   /** Free bytes where the server stores pushes; null where unknown, or where the client may not know. */
   freeBytes: v.nullable(count),
+  /** Says which store the server has, so that a client can tell whether two answers come from servers of one store. */
+  store: v.optional(text),
+  /** Which of the servers that share the store has answered, and how many these are. */
+  node: v.optional(text),
+  nodes: v.optional(count),
 });
 /** {@link WhoAmI} as a type. */
 export type WhoAmI = v.InferOutput<typeof WhoAmI>;

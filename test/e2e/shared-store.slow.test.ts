@@ -64,25 +64,46 @@ test('two servers over one store share the requests of a push and a pull, and on
   await balancer.close();
 });
 
-test.skipIf(!hasProgram('nginx'))(
-  'nginx and haproxy send requests to several servers as the documents say (skipped without nginx)',
+/** The lines that `docs/operating.md` shows, but for addresses and TLS. */
+async function startNginxBefore(ports: readonly number[]): Promise<string> {
+  const shown = /```nginx\n(.*?)```/s.exec(
+    readFileSync(path.join(import.meta.dirname, '../../docs/operating.md'), 'utf8'),
+  )!;
+  const text = shown[1]!.replaceAll(/#.*/g, '');
+  const [beside = '', server = ''] = text.split('server {\n', 2);
+  const addresses = Array.from(beside.matchAll(/server [\d.]+:7070;/g), ([line]) => line);
+  expect(addresses).toHaveLength(ports.length);
+  const placed = addresses.reduce(
+    (all, line, index) => all.replace(line, `server 127.0.0.1:${ports[index]};`),
+    beside,
+  );
+  return startNginx(server.replace(/listen .*;/, '').replace(/\}\s*$/, ''), placed);
+}
+
+test.skipIf(!hasProgram('nginx') || !hasProgram('haproxy'))(
+  'nginx and haproxy send requests and channels to three servers as the documents say, one of which is killed (skipped without both)',
   async () => {
     const store = newStore();
-    const nodes = [await startNode(store), await startNode(store)];
+    const nodes = [await startNode(store), await startNode(store), await startNode(store)];
     const ports = nodes.map(({ port }) => port);
-    const servers = ports.map((port) => `server 127.0.0.1:${port};`).join(' ');
-    const proxying =
-      'proxy_pass http://cairn; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_request_buffering off; proxy_buffering off; client_max_body_size 0;';
-    const nginx = await startNginx(
-      `location / { ${proxying} }`,
-      `upstream cairn { ${servers} keepalive 32; }`,
-    );
-    const urls = hasProgram('haproxy') ? [nginx, await startHaproxy(ports)] : [nginx];
     const source = writeTree();
+    const client = { stateHome: temporaryDirectory(), token: tokenOf(nodes[0]!) };
+    const urls = [await startNginxBefore(ports), await startHaproxy(ports)];
+    for (const url of urls) {
+      const examined = await cairn(['doctor', '--silence', '1s', '--json', `${url}/`], client);
+      const found = examined.lines.filter(({ check }) => ['nodes', 'channels'].includes(String(check)));
+      expect(found.map(({ message }) => message)).toEqual([
+        '3 of 3 servers answer, and share one store',
+        'chunks may go over channels',
+      ]);
+    }
     for (const [index, url] of urls.entries()) {
-      const client = { stateHome: temporaryDirectory(), token: tokenOf(nodes[0]!) };
       const words = ['--json', '--chunk-size', '256K'];
-      const pushed = await cairn(['push', ...words, source, `${url}/tree-${index}`], client);
+      const push = startCairn(['push', ...words, '--bwlimit', '1M', source, `${url}/tree-${index}`], client);
+      await untilLine(push, ({ phase }) => phase === 'transferring');
+      const [killed] = nodes.splice(1, 1);
+      killed!.run.child.kill('SIGKILL');
+      const pushed = await push.result;
       expect(pushed.exitCode, pushed.stderr).toBe(0);
       const copy = path.join(temporaryDirectory(), 'copy');
       const pulled = await cairn(['pull', ...words, `${url}/tree-${index}`, copy], client);
@@ -91,6 +112,25 @@ test.skipIf(!hasProgram('nginx'))(
     }
   },
 );
+
+test('doctor tells a balancer that reaches all servers from a sticky one', async () => {
+  const store = newStore();
+  const nodes = [await startNode(store), await startNode(store)] as const;
+  let there: readonly number[] = nodes.map(({ port }) => port);
+  const balancer = await startBalancer(() => there);
+  const examine = async (token: string) => {
+    const client = { stateHome: temporaryDirectory(), token };
+    const result = await cairn(['doctor', '--silence', '1s', '--json', `${balancer.url}/`], client);
+    return result.lines.filter(({ check }) => check === 'nodes');
+  };
+  const token = tokenOf(nodes[0]);
+  expect(await examine(token)).toMatchObject([{ level: 'ok' }]);
+  there = [nodes[1].port];
+  // The one that started last knows of both.
+  const [sticky] = await examine(token);
+  expect(sticky).toMatchObject({ level: 'warning' });
+  await balancer.close();
+});
 
 test('servers over one store share their tokens, and only the one that made the first has its secret', async () => {
   const store = newStore();
@@ -111,6 +151,29 @@ test('servers over one store share their tokens, and only the one that made the 
   for (const node of [first, second]) {
     await expect.poll(async () => (await list(node)).exitCode, { timeout: 20_000 }).toBe(6);
   }
+});
+
+test('a server with a delay is not ready at first when it is to end, serves on, and ends then', async () => {
+  const port = await freePort();
+  const words = [
+    'serve',
+    '--store',
+    newStore(),
+    '--listen',
+    `127.0.0.1:${port}`,
+    '--json',
+    '--drain-delay',
+    '2s',
+  ];
+  const run = startCairn(words, { stateHome: temporaryDirectory() });
+  await untilLine(run, ({ type }) => type === 'listening');
+  const statusOf = async (name: string): Promise<number> =>
+    (await fetch(`http://127.0.0.1:${port}/.cairn/${name}`)).status;
+  expect(await statusOf('readyz')).toBe(200);
+  run.child.kill('SIGTERM');
+  await expect.poll(() => statusOf('readyz'), { interval: 20 }).toBe(503);
+  expect(await statusOf('healthz')).toBe(200);
+  expect((await run.result).exitCode).toBe(0);
 });
 
 test('a server of a store ends in order, and refuses a directory that is none or is missing', async () => {

@@ -1,5 +1,6 @@
 /** What can be known of the container image without building it: no registry of images is at hand in tests. */
-import { existsSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DockerfileParser } from 'dockerfile-ast';
 import { validate, ValidationSeverity } from 'dockerfile-utils';
@@ -10,6 +11,8 @@ import { parse } from 'yaml';
 import { createProgram } from '../../src/cli/program.ts';
 import { variablesOf } from '../../src/cli/options/environment.ts';
 import { ROOT } from '../../esbuild.bundle.js';
+import { hasProgram } from '../support/requirements.ts';
+import { temporaryDirectory } from '../support/trees.ts';
 
 const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8');
 const text = read('Dockerfile');
@@ -99,21 +102,26 @@ interface Compose {
   readonly secrets: Readonly<Record<string, { readonly file: string }>>;
 }
 
+/** What the specification of Compose says against a document; null where it is fine. */
+function faultsOf(compose: object): object | null {
+  // Names of schemas, and of their draft, are written in ways that the validator does not know.
+  const isName = (key: string, value: unknown): boolean =>
+    ['id', '$schema'].includes(key) && typeof value === 'string';
+  const nameless = JSON.stringify(composeSchema, (key, value: unknown) =>
+    isName(key, value) ? undefined : value,
+  );
+  const fits = new Ajv2019({ strict: false, validateFormats: false }).compile(JSON.parse(nameless) as object);
+  fits(compose);
+  return fits.errors ?? null;
+}
+
 describe('compose.yaml', () => {
   const compose = parse(read('compose.yaml'), { strict: true, uniqueKeys: true }) as Compose;
   const service = compose.services['cairn']!;
 
   test('is what the specification of Compose allows', () => {
-    // Names of schemas, and of their draft, are written in ways that the validator does not know.
-    const isName = (key: string, value: unknown): boolean =>
-      ['id', '$schema'].includes(key) && typeof value === 'string';
-    const nameless = JSON.stringify(composeSchema, (key, value: unknown) =>
-      isName(key, value) ? undefined : value,
-    );
-    const schema = JSON.parse(nameless) as object;
-    const fits = new Ajv2019({ strict: false, validateFormats: false }).compile(schema);
-    expect([fits(compose), fits.errors]).toEqual([true, null]);
-    expect(fits({ services: { cairn: { ...service, read_onyl: true } } })).toBe(false);
+    expect(faultsOf(compose)).toBeNull();
+    expect(faultsOf({ services: { cairn: { ...service, read_onyl: true } } })).not.toBeNull();
   });
 
   test('takes from the container what it does not need', () => {
@@ -130,6 +138,44 @@ describe('compose.yaml', () => {
     expect(mounted.map(([name]) => name)).toEqual(Object.keys(compose.volumes));
     expect(service.secrets).toEqual(Object.keys(compose.secrets));
     for (const value of Object.values(service.environment)) expect(value).toMatch(/^\/run\/secrets\//);
+  });
+});
+
+describe('the example of several servers behind haproxy', () => {
+  const folder = 'docs/packaging/nodes';
+  const compose = parse(read(`${folder}/compose.yaml`), { strict: true, uniqueKeys: true, merge: true }) as {
+    services: Record<string, { command?: string[]; environment?: Record<string, string> }>;
+  };
+
+  test('is what the specification of Compose allows', () => {
+    expect(faultsOf(compose)).toBeNull();
+  });
+
+  test('has three nodes with options that the server has, which serve one store and drain', () => {
+    const nodes = ['a', 'b', 'c'].map((name) => compose.services[name]!);
+    const serve = createProgram(() => undefined).commands.find((command) => command.name() === 'serve')!;
+    const known = new Set(serve.options.map(({ long }) => long));
+    for (const { command: [first, ...words] = [], environment } of nodes) {
+      expect(first).toBe('serve');
+      const options = words.map((word) => word.split('=')[0]);
+      expect(options.filter((option) => !known.has(option))).toEqual([]);
+      expect(options).toContain('--drain-delay');
+      expect(environment).toEqual({ CAIRN_ROOT: '' });
+    }
+    const stores = nodes.map(({ command }) => command?.find((word) => word.startsWith('--store=')));
+    expect(new Set(stores)).toEqual(new Set(['--store=s3://files/cairn']));
+    const servers = read(`${folder}/haproxy.cfg`).matchAll(/^ {2}server \w+ (\w+):7070 check$/gm);
+    expect(Array.from(servers, ([, name]) => name)).toEqual(['a', 'b', 'c']);
+  });
+
+  test.skipIf(!hasProgram('haproxy'))('is a configuration that haproxy takes (skipped without it)', () => {
+    // The certificate is its user's.
+    const config = read(`${folder}/haproxy.cfg`).replace(/ ssl crt \S+/, '');
+    const file = path.join(temporaryDirectory(), 'haproxy.cfg');
+    writeFileSync(file, config);
+    const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin` };
+    const { status, stderr } = spawnSync('haproxy', ['-c', '-f', file], { encoding: 'utf8', env });
+    expect(status, stderr).toBe(0);
   });
 });
 

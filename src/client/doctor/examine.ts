@@ -10,6 +10,7 @@ import { checkBodySize } from './check-body-size.ts';
 import { checkCertificate } from './check-certificate.ts';
 import { ok, warning, type Finding } from './finding.ts';
 import { checkChannels, checkConnections } from './check-connections.ts';
+import { checkNodes } from './check-nodes.ts';
 import { lookElsewhere } from './check-prefix.ts';
 import { checkGreeting } from './check-greeting.ts';
 import { checkDownload, checkUpload } from './check-pace.ts';
@@ -106,6 +107,7 @@ async function lookAtServer(server: Server, options: DoctorOptions, tell: Tell):
   tell(await withinLimit('token', usual, signal, ask));
   // A client that is not let in learns no more by probes, nor does one of a server without these routes.
   if (who === undefined) return;
+  tell(await withinLimit('nodes', usual, signal, (limit) => checkNodes(server, limit)));
   const silence = withinLimit('silence', silenceOf(options), signal, (limit) =>
     checkSilence(server, silentMs, limit),
   );

@@ -11,6 +11,7 @@ export type CheckName =
   | 'clock'
   | 'token'
   | 'space'
+  | 'nodes'
   | 'upload'
   | 'body-size'
   | 'download'

@@ -13,6 +13,8 @@ export interface ServerMetrics extends RequestMetrics {
   resumed(): void;
   /** The collector freed `count` things of one kind. */
   collected(what: Collected, count: number): void;
+  /** A transfer was published by this server. */
+  committed(): void;
   /** The store made staged chunks durable. */
   synced(durationMs: number): void;
 }
@@ -26,11 +28,16 @@ export const NO_METRICS: ServerMetrics = {
   sent: () => undefined,
   resumed: () => undefined,
   collected: () => undefined,
+  committed: () => undefined,
   synced: () => undefined,
 };
 
 /** The values that are looked up when a client asks for metrics. */
 export interface MetricsSources {
+  /** Whether this server tells what all servers of its store have in common, so that it is told once. */
+  tellsShared(): boolean;
+  /** How many servers share the store; undefined where it is not shared. */
+  nodes(): number | undefined;
   sessionsByState(): Promise<ReadonlyMap<SessionState, number>>;
   openConnections(): Promise<number>;
   /** Bytes that unfinished pushes have reserved in staging. */

@@ -35,6 +35,7 @@ export function openPrometheusMetrics(sources: MetricsSources): ExposedMetrics {
     'Freed by the collector: expired sessions, records of ended ones, staging areas left behind.',
     ['what'],
   );
+  const commits = counter('commits_total', 'Transfers that this server has published.');
   const syncs = new Histogram({
     name: 'cairn_sync_duration_seconds',
     help: 'How long it took to make staged chunks durable.',
@@ -52,6 +53,7 @@ export function openPrometheusMetrics(sources: MetricsSources): ExposedMetrics {
     sent: (bytes) => sent.inc(bytes),
     resumed: () => resumes.inc(),
     collected: (what, count) => collected.inc({ what }, count),
+    committed: () => commits.inc(),
     synced: (durationMs) => syncs.observe(durationMs / 1000),
     page: async () => ({ type: registry.contentType, text: await registry.metrics() }),
     close: () => registry.clear(),
@@ -62,10 +64,12 @@ export function openPrometheusMetrics(sources: MetricsSources): ExposedMetrics {
 function gaugesOf(sources: MetricsSources): Gauge[] {
   const sessions = new Gauge({
     name: 'cairn_sessions',
-    help: 'Sessions that the server keeps a record of, by state.',
+    help: 'Sessions that the server keeps a record of, by state; of servers that share a store one tells it.',
     labelNames: ['state'],
     registers: [],
     async collect() {
+      this.reset();
+      if (!sources.tellsShared()) return;
       const counts = await sources.sessionsByState();
       for (const state of SESSION_STATES) this.set({ state }, counts.get(state) ?? 0);
     },
@@ -80,10 +84,12 @@ function gaugesOf(sources: MetricsSources): Gauge[] {
   });
   const staged = new Gauge({
     name: 'cairn_staging_bytes',
-    help: 'Bytes that unfinished pushes take in staging, or will.',
+    help: 'Bytes that unfinished pushes take in staging, or will; of servers that share a store one tells it.',
+    labelNames: [],
     registers: [],
     collect() {
-      this.set(sources.stagedBytes());
+      this.remove();
+      if (sources.tellsShared()) this.set(sources.stagedBytes());
     },
   });
   const disk = new Gauge({
@@ -96,5 +102,15 @@ function gaugesOf(sources: MetricsSources): Gauge[] {
       for (const [place, bytes] of await sources.freeBytes()) this.set({ place }, bytes);
     },
   });
-  return [sessions, connections, staged, disk];
+  const nodes = new Gauge({
+    name: 'cairn_nodes',
+    help: 'Servers that share the store, of which one tells this and what else they have in common.',
+    registers: [],
+    collect() {
+      const count = sources.nodes();
+      this.remove();
+      if (count !== undefined && sources.tellsShared()) this.set(count);
+    },
+  });
+  return [sessions, connections, staged, disk, nodes];
 }

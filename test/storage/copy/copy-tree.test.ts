@@ -54,7 +54,7 @@ test('a tree that goes to objects and back to another disk is the same there, wi
 });
 
 test.skipIf(process.getuid?.() !== 0)(
-  'owners, which only root can set, come back from objects, and the server of these tells nothing of them',
+  'owners come back from objects, and the server of these tells nothing of them (skipped without root)',
   async () => {
     const root = writeTree();
     chownSync(path.join(root, 'a/b/2'), 4321, 1234);

@@ -23,7 +23,7 @@ Examples:
   cairn doctor --thorough --json https://files.example/
 
 Looks at the directory for checkpoints, the addresses of the host, the certificate, the greeting of the server, the clocks,
-the token, the free space of the server, and at the way in which proxies treat bodies, answers and silence. The server keeps
+the token, the free space of the server, the servers behind a balancer, and at the way in which proxies treat bodies, answers and silence. The server keeps
 nothing of it. Exit 0: no problem was found. Otherwise the exit code is the one that a transfer would end with.
 ${TOKEN_NOTE}
 ${TLS_NOTE}`;

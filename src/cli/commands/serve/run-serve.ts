@@ -1,5 +1,6 @@
 /** `cairn serve`. */
 import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, type CairnError, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import { shownCommand } from '../../process/own-command.ts';
@@ -123,7 +124,10 @@ async function serve(settings: ServeSettings, stores: ServedStores, log: Log, en
     });
     announce(settings, stores, server, log);
     manager.ready(`serving ${printable(shown)} at ${server.url}`);
-    const stopped = ends.stopped.then(() => manager.stopping());
+    const stopped = announcedEnd(ends.stopped, settings, () => {
+      manager.stopping();
+      server.announceEnd();
+    });
     await end(server, { ...ends, stopped });
   } finally {
     await local.leave();
@@ -132,6 +136,17 @@ async function serve(settings: ServeSettings, stores: ServedStores, log: Log, en
     secured.close();
     manager.close();
   }
+}
+
+/** Resolves some time after the first signal, when balancers send nothing new any more. */
+async function announcedEnd(
+  stopped: Promise<void>,
+  { drainDelay }: Pick<ServeSettings, 'drainDelay'>,
+  onBegin: () => void,
+): Promise<void> {
+  await stopped;
+  onBegin();
+  await sleep(drainDelay);
 }
 
 /** What was said about sessions and ports; the server has defaults for the rest. */

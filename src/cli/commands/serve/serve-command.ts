@@ -29,6 +29,7 @@ import { usage } from '../../options/usage.ts';
 
 const DAY_MS = 86_400_000;
 const MAX_AGE_RANGE = { minMs: 1000, maxMs: 10 * 365 * DAY_MS };
+const DELAY_RANGE = { minMs: 0, maxMs: 600_000 };
 const LEASE_RANGE = { minMs: 1000, maxMs: 365 * DAY_MS };
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'silent'] as const;
 const LOOPBACK = { host: '127.0.0.1', port: 7070 };
@@ -111,6 +112,18 @@ const LIMITS = {
   ),
 };
 
+/** How it ends. */
+const END = {
+  drainDelay: withFallback(
+    value(
+      '--drain-delay <duration>',
+      'upon SIGTERM, for how long /readyz says 503 while everything is still served, so that a balancer sends nothing new (default: 0s)',
+      (option, word) => parseDuration(option, word, DELAY_RANGE),
+    ),
+    0,
+  ),
+};
+
 /** Who may use it, besides the holders of its own tokens. */
 const ACCESS = {
   oidcIssuer: value(
@@ -157,7 +170,7 @@ const LOG = {
 
 /** What a user says of a server; files are absolute paths, durations milliseconds. */
 export type ServeValues = ValuesOf<
-  typeof CONTENT & typeof LINE & typeof LIMITS & typeof ACCESS & typeof INSTEAD & typeof LOG
+  typeof CONTENT & typeof LINE & typeof END & typeof LIMITS & typeof ACCESS & typeof INSTEAD & typeof LOG
 > & { readonly json: boolean };
 
 /** What runs the command: the server, or what was asked for in its place. */
@@ -185,7 +198,8 @@ interface: give it a certificate, put a reverse proxy with TLS before it, or giv
 trust.
 GET /.cairn/healthz and /.cairn/readyz need no token; GET /.cairn/metrics (Prometheus) needs one with the scope admin.
 With --metrics-listen a second port answers /healthz, /readyz and /metrics without a token.
-Upon SIGTERM or SIGINT the server finishes the requests that run and ends with 0; a second signal ends it at once.
+Upon SIGTERM or SIGINT the server finishes the requests that run and ends with 0; a second signal ends it at once. Behind a
+balancer give --drain-delay some seconds more than it takes to notice that /readyz says 503.
 
 With --oidc-issuer and --oidc-audience the server also accepts access tokens (JWT, RFC 9068) of that OpenID Connect issuer:
   cairn serve --root /srv/files --oidc-issuer https://login.example.com --oidc-audience https://files.example.com \\
@@ -224,7 +238,7 @@ export function addServe(program: Command, runs: ServeRuns): void {
   const serve = program.command('serve').description('serve a directory');
   addOptions(serve, 'What to serve:', CONTENT);
   addOptions(serve, 'Where to listen:', LINE);
-  addOptions(serve, 'How much, and how long:', LIMITS);
+  addOptions(serve, 'How much, and how long:', { ...LIMITS, ...END });
   addOptions(serve, 'Who may use it:', ACCESS);
   addOptions(serve, 'Instead of serving:', INSTEAD);
   addOptions(serve, GROUPS.output, LOG);

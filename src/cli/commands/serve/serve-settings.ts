@@ -19,6 +19,7 @@ type Kept =
   | 'trustedProxy'
   | 'sessionLease'
   | 'sessionMaxAge'
+  | 'drainDelay'
   | 'sync'
   | 'allowOwners'
   | 'json'
@@ -71,11 +72,11 @@ export function serveSettingsOf(values: ServeValues): ServeSettings {
 
 function commonOf(values: ServeValues): CommonSettings {
   const { listen, metricsListen, trustedProxy, limit = {} } = values;
-  const { sessionLease, sessionMaxAge, sync, allowOwners, json, logLevel } = values;
+  const { sessionLease, sessionMaxAge, drainDelay, sync, allowOwners, json, logLevel } = values;
   const tls = tlsSettingsOf(values);
   if (tls === undefined && !values.insecureListen) refuseOpen(listen);
   if (metricsListen !== undefined && !values.insecureListen) refuseOpenMetrics(metricsListen);
-  const kept = { listen, metricsListen, trustedProxy, sessionLease, sessionMaxAge, sync };
+  const kept = { listen, metricsListen, trustedProxy, sessionLease, sessionMaxAge, drainDelay, sync };
   return {
     ...kept,
     allowOwners,

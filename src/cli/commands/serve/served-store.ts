@@ -31,6 +31,7 @@ export async function openServedStore(
       await joined.leave();
     },
     lost: joined.lost,
+    node: joined,
     sessions: createDocumentSessions(state, onIncident),
     state,
     tokens: { state, secretFile: firstTokenPath(directory) },

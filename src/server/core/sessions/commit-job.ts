@@ -19,6 +19,8 @@ export interface CommitRunning {
   readonly times: Pick<SessionTimes, 'now' | 'keepCommittedMs'>;
   readonly publishers: Pick<Publishers, 'claimOf'>;
   readonly toldCuts: Pick<ToldCuts, 'published' | 'failed'>;
+  /** Called with each transfer that this server has published. */
+  readonly onCommitted: () => void;
   readonly log: Logger;
 }
 
@@ -51,7 +53,7 @@ export function startCommitJob(
 }
 
 async function run(
-  { ledger, times, toldCuts, log }: CommitRunning,
+  { ledger, times, toldCuts, onCommitted, log }: CommitRunning,
   live: LiveSession,
   job: CommitJob,
   claimed: ClaimedCommit,
@@ -76,6 +78,7 @@ async function run(
     if (bringsBytes(record.value.pass)) await toldCuts.published(live);
     await free(live, log);
     job.entriesDone = job.entriesTotal;
+    onCommitted();
     log.info({ ...fields, deleted: published.deleted?.entries }, 'session committed');
   } catch (error) {
     if (await claim.isLost()) {

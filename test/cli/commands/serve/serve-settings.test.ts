@@ -11,6 +11,7 @@ describe('cairn serve', () => {
   it('cairn serve listens on loopback and keeps its state in the reserved directory', async () => {
     expect(await settings({ root: '/srv' })).toEqual({
       allowOwners: false,
+      drainDelay: 0,
       root: '/srv',
       state: '/srv/.cairn',
       listen: { host: '127.0.0.1', port: 7070 },
