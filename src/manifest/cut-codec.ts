@@ -14,7 +14,7 @@ const BLOCK_LENGTH_BYTES = 3;
 const GRAIN_LENGTH_BYTES = 2;
 
 /** The records of some blocks of a recipe: of those in `[from, to)`. */
-export function encodeBlocks({ blocks }: Recipe, from = 0, to = blocks.count): Buffer {
+export function encodeBlocks({ blocks }: Pick<Recipe, 'blocks'>, from = 0, to = blocks.count): Buffer {
   return encodeCuts(blocks, BLOCK_LENGTH_BYTES, from, to);
 }
 

@@ -24,20 +24,10 @@ export function placesFrom(list: CutList, start: number): Float64Array {
 
 /** Makes the index of blocks or grains that lie at `places` of an old file, in bytes and ascending. */
 export function createCutIndex(there: CutList, places: Float64Array): CutIndex {
-  const slots = new Int32Array(slotCountFor(there.count)).fill(-1);
-  const slotOf = createSlotHash(slots.length);
-  for (let index = 0; index < there.count; index += 1) {
-    let slot = slotOf(there, index);
-    while (slots[slot]! >= 0 && !isSame(there, slots[slot]!, there, index)) slot = (slot + 1) % slots.length;
-    if (slots[slot]! < 0) slots[slot] = index;
-  }
-
-  const find = (wanted: CutList, index: number, next: number): number => {
-    if (next < there.count && isSame(there, next, wanted, index)) return next;
-    let slot = slotOf(wanted, index);
-    while (slots[slot]! >= 0 && !isSame(there, slots[slot]!, wanted, index)) slot = (slot + 1) % slots.length;
-    return slots[slot]!;
-  };
+  const table = createIdTable(there.count);
+  for (let index = 0; index < there.count; index += 1) table.add(there, index);
+  const find = (wanted: CutList, index: number, next: number): number =>
+    next < there.count && isSame(there, next, wanted, index) ? next : table.find(there, wanted, index);
   return {
     placesOf: (wanted) => {
       const found = new Float64Array(wanted.count).fill(-1);
@@ -50,6 +40,46 @@ export function createCutIndex(there: CutList, places: Float64Array): CutIndex {
       }
       return found;
     },
+  };
+}
+
+/** Finds members of one list, which may grow, by their lengths and ids. */
+export interface IdTable {
+  /** Adds a member of the list; the first of several that are the same is found. */
+  add(there: CutList, index: number): void;
+  /** The number of the member that is the same as a wanted one of another list; -1 where there is none. */
+  find(there: CutList, wanted: CutList, index: number): number;
+}
+
+/** Makes an {@link IdTable} that has room for so many; it grows where there are more. */
+export function createIdTable(count: number): IdTable {
+  let slots = new Int32Array(slotCountFor(count)).fill(-1);
+  let slotOf = createSlotHash(slots.length);
+  let taken = 0;
+  const seek = (there: CutList, wanted: CutList, index: number): number => {
+    let slot = slotOf(wanted, index);
+    while (slots[slot]! >= 0 && !isSame(there, slots[slot]!, wanted, index)) slot = (slot + 1) % slots.length;
+    return slot;
+  };
+  const add = (there: CutList, index: number): void => {
+    const slot = seek(there, there, index);
+    if (slots[slot]! >= 0) return;
+    slots[slot] = index;
+    taken += 1;
+  };
+  const grow = (there: CutList): void => {
+    const before = slots.filter((index) => index >= 0);
+    slots = new Int32Array(2 * slots.length).fill(-1);
+    slotOf = createSlotHash(slots.length);
+    taken = 0;
+    for (const index of before) add(there, index);
+  };
+  return {
+    add: (there, index) => {
+      if (2 * taken + 2 > slots.length) grow(there);
+      add(there, index);
+    },
+    find: (there, wanted, index) => slots[seek(there, wanted, index)]!,
   };
 }
 

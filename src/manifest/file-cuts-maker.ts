@@ -1,5 +1,6 @@
 /** Cuts a whole file in one reading: its blocks, and where they are wanted its checks. */
 import type { CutIds } from './cut-ids.ts';
+import type { CutList } from './cut-list.ts';
 import { createCheckMaker } from './file-checks.ts';
 import type { Cutter } from './gear2.ts';
 import type { Cuts } from './kept-cuts-format.ts';
@@ -8,6 +9,8 @@ import { createRecipeMaker } from './recipe.ts';
 /** Takes the bytes of a file in order. */
 export interface CutsMaker {
   update(bytes: Uint8Array): void;
+  /** The blocks that have ended so far. */
+  blocks(): CutList;
   finish(): Cuts;
 }
 
@@ -27,6 +30,7 @@ export function createCutsMaker({ cutter, ids, withChecks }: CutsMaking, sizeByt
       recipe.update(bytes);
       checks?.update(bytes);
     },
+    blocks: recipe.blocks,
     finish: () => ({ recipe: recipe.finish(), checks: checks?.finish() }),
   };
 }

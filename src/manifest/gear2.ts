@@ -28,6 +28,8 @@ const MARKS = { small: 0b11_1111, large: 0b11_1100 };
 /** Where the tables and the input lie in the memory of the WebAssembly: `gear2.wat`. */
 const PLACES = { gear: 0, shiftedGear: 2048, input: 4096 };
 const INPUT_BYTES = 256 * 1024;
+/** What is copied there to find the end of one block: few have more. */
+const BLOCK_INPUT_BYTES = 128 * 1024;
 
 /** Called with each grain, in order: its bytes, and whether a block ends with it. */
 export type GrainSink = (lengthBytes: number, endsBlock: boolean) => void;
@@ -38,6 +40,11 @@ export interface Cutter {
   begin(sizeBytes: number): void;
   /** Takes the next bytes, and reports the grains that end in them; the last one with the last byte of the file. */
   update(bytes: Uint8Array, onGrain: GrainSink): void;
+  /**
+   * The bytes of the block that begins with the first of these, of a file that is large enough for many blocks. There have to be
+   * as many as a block can have, or all to the end of the file. A file that was begun is forgotten.
+   */
+  blockBytesOf(bytes: Uint8Array): number;
 }
 
 /** What `gear2.wat` exports. */
@@ -101,6 +108,19 @@ export function createCutter(): Cutter {
       for (let at = 0; at < bytes.byteLength; at += INPUT_BYTES) {
         take(bytes.subarray(at, Math.min(at + INPUT_BYTES, bytes.byteLength)), onGrain);
       }
+    },
+    blockBytesOf: (bytes) => {
+      code.reset();
+      for (let from = 0; from < bytes.byteLength; from += BLOCK_INPUT_BYTES) {
+        const slice = bytes.subarray(from, from + BLOCK_INPUT_BYTES);
+        input.set(slice);
+        const end = PLACES.input + slice.byteLength;
+        for (let at = code.cut(PLACES.input, end); at !== 0; at = at < end ? code.cut(at, end) : 0) {
+          const lengthBytes = from + at - PLACES.input;
+          if (isBlockEnd(lengthBytes, code.mark.value)) return lengthBytes;
+        }
+      }
+      return bytes.byteLength;
     },
   };
 }

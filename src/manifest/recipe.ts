@@ -13,6 +13,8 @@ export interface Recipe {
 /** Computes the recipe of a file from its bytes in order. */
 export interface RecipeMaker {
   update(bytes: Uint8Array): void;
+  /** The blocks that have ended so far. */
+  blocks(): CutList;
   /** @throws CairnError `internal` where bytes are missing */
   finish(): Recipe;
 }
@@ -43,6 +45,7 @@ export function createRecipeMaker(cutter: Cutter, ids: CutIds, sizeBytes: number
       hasher.update(bytes.subarray(hashedTo));
       takenBytes += bytes.byteLength;
     },
+    blocks: () => blocks.finish(),
     finish: () => {
       if (takenBytes !== sizeBytes) throw new CairnError('internal', 'a recipe lacks the end of its file');
       return { sizeBytes, blocks: blocks.finish() };

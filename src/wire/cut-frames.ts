@@ -35,19 +35,24 @@ export function lastFrame(): Buffer {
   return encodeFrame(NO_ENTRY, Buffer.alloc(0));
 }
 
+/** Hears of records of an entry as they arrive; `from` is how many bytes of them came before in the same answer. */
+export type RecordsListener = (entry: number, from: number, records: Uint8Array) => void;
+
 /**
  * Reads the records of an answer by entry.
  *
  * @param isWanted whether an entry was asked for
  * @param maxBytes most bytes of all records together
+ * @param onRecords is told of them as they arrive
  * @throws CairnError `chunk-incomplete` for one that was cut, `invalid-request`; errors of the source
  */
 export async function readFrames(
   source: AsyncIterable<Uint8Array>,
   isWanted: (entry: number) => boolean,
   maxBytes: number,
+  onRecords?: RecordsListener,
 ): Promise<Map<number, Buffer>> {
-  const pieces = new Map<number, Buffer[]>();
+  const pieces = new Map<number, { bytes: number; readonly all: Buffer[] }>();
   let rest = Buffer.alloc(0);
   let isOver = false;
   let leftBytes = maxBytes;
@@ -67,15 +72,17 @@ export async function readFrames(
       if (!isWanted(entry)) throw refused(`nobody asked for entry ${entry}`);
       leftBytes -= lengthBytes;
       if (leftBytes < 0) throw refused('it has more records than such files can have');
-      const own = pieces.get(entry) ?? [];
-      own.push(Buffer.from(records));
+      const own = pieces.get(entry) ?? { bytes: 0, all: [] };
       pieces.set(entry, own);
+      own.all.push(Buffer.from(records));
+      onRecords?.(entry, own.bytes, records);
+      own.bytes += lengthBytes;
     }
     rest = Buffer.from(rest.subarray(at));
   }
   if (!isOver || rest.byteLength > 0)
     throw new CairnError('chunk-incomplete', 'the list of blocks was cut before its end');
-  return new Map([...pieces].map(([entry, own]) => [entry, Buffer.concat(own)]));
+  return new Map([...pieces].map(([entry, { all }]) => [entry, Buffer.concat(all)]));
 }
 
 function refused(why: string): CairnError {

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ChunkSet } from '../../src/checkpoint/chunk-set.ts';
 import { compareBlocks, assemblyOf, MAX_GRAINS } from '../../src/client/transfer/compare-versions.ts';
+import { type CutGuides, createCutGuides } from '../../src/client/transfer/cut-guides.ts';
 import { localCuts, remoteCuts, type VersionCuts } from '../../src/client/transfer/version-cuts.ts';
 import { keepingCuts } from '../../src/client/pull/pull-versions.ts';
 import { forgetOlderCuts, keepPublishedCuts } from '../../src/storage/state/published-cuts.ts';
@@ -23,12 +24,17 @@ const ENTRY = new ChunkSet();
 ENTRY.add(0);
 
 /** Cuts a file in memory. */
-function cutsOf(content: Buffer, areNewer: boolean, digest: DigestAlgorithm = 'xxh64'): Promise<VersionCuts> {
+function cutsOf(
+  content: Buffer,
+  areNewer: boolean,
+  digest: DigestAlgorithm = 'xxh64',
+  guides?: CutGuides,
+): Promise<VersionCuts> {
   async function* read(_path: string, { from, to }: { from: number; to: number }) {
     for (let at = from; at < to; at += 60_000) yield content.subarray(at, Math.min(at + 60_000, to));
   }
   const file = { store: { read }, path: '', sizeBytes: content.length };
-  return localCuts({ digest, signal, areNewer, find: async () => file });
+  return localCuts({ digest, signal, areNewer, guides, find: async () => file });
 }
 
 /** A server that answers with these records. */
@@ -105,6 +111,34 @@ describe('two versions of a file', () => {
   });
 });
 
+describe('local files whose other versions are told meanwhile', () => {
+  const content = noise(2_000_000, 'content');
+
+  it('a file that is cut by its other version has the blocks that it has alone, and waits for no file that is not told', async () => {
+    const alone = await blocksIn(await cutsOf(content, true));
+    const guides = createCutGuides('xxh64');
+    const [told, untold] = [cutsOf(content, true, 'xxh64', guides), cutsOf(content, true, 'xxh64', guides)];
+    const files = new ChunkSet();
+    for (const entry of [0, 3]) files.add(entry);
+    const cutting = Promise.all([(await told).blocksOf(ENTRY), (await untold).blocksOf(files)]);
+    const records = encodeBlocks(alone!.recipe);
+    guides.take(1, 0, records);
+    guides.take(3, 0, records.subarray(0, 50));
+    guides.take(3, 50, records.subarray(50));
+    guides.end();
+    const [one, both] = await cutting;
+    expect([one.get(0), both.get(0), both.get(3)]).toEqual([alone, alone, alone]);
+  });
+
+  it('what a server tells that cannot be blocks does not change the blocks of a file here', async () => {
+    const guides = createCutGuides('xxh64', () => content.length);
+    guides.take(0, 0, noise(100_000, 'no records'));
+    guides.end();
+    const cuts = await blocksIn(await cutsOf(content, false, 'xxh64', guides));
+    expect(cuts!.recipe).toEqual((await blocksIn(await cutsOf(content, false)))!.recipe);
+  });
+});
+
 describe('answers about a newer version', () => {
   const content = noise(1_000_000, 'newer');
 
@@ -118,6 +152,12 @@ describe('answers about a newer version', () => {
       expect(read!.checks).toEqual(cuts!.checks);
     },
   );
+
+  it('a newer version that the server could not read to its end counts for nothing', async () => {
+    const cuts = await blocksIn(await cutsOf(content, true));
+    const half = encodeBlocks(cuts!.recipe, 0, Math.floor(cuts!.recipe.blocks.count / 2));
+    expect(await blocksIn(remoteOf(half, content.length))).toBeUndefined();
+  });
 
   it('blocks of a newer version that do not fit the size in the manifest are refused', async () => {
     const cuts = await blocksIn(await cutsOf(content, true));

@@ -1,6 +1,7 @@
 /** Parts of changed files, by hand: what a server tells, takes and refuses. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import type { Scope } from '../../src/session/scopes.ts';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
@@ -11,7 +12,7 @@ import { createCutter } from '../../src/manifest/gear2.ts';
 import { createRecipeMaker, type Recipe } from '../../src/manifest/recipe.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
 import { openKeptCuts } from '../../src/storage/state/kept-cuts.ts';
-import { encodeFrames, lastFrame } from '../../src/wire/cut-frames.ts';
+import { encodeFrames, lastFrame, readFrames } from '../../src/wire/cut-frames.ts';
 import { createCheckMaker } from '../../src/manifest/file-checks.ts';
 import { transferDigest } from '../../src/manifest/digest.ts';
 import { encodeTree } from '../../src/wire/tree-stream.ts';
@@ -77,6 +78,28 @@ describe('servers over a disk', () => {
     const { session, comparison } = await open();
     expect(session.terms.takesParts).toBe(true);
     expect(comparison.json.older).toEqual([1, 1]);
+  });
+
+  test('a server tells the blocks of an older version while it cuts that', async () => {
+    const { session, at } = await open();
+    const large = noise(24 * MIB, 'large');
+    writeFileSync(at, large);
+    const ids = await loadCutIds('xxh64');
+    const maker = createRecipeMaker(createCutter(), ids, large.length);
+    maker.update(large);
+    const { body } = await session.post('POST', 'blocks', { entries: [1, 1] });
+    const told: Buffer[] = [];
+    await readFrames(
+      Readable.from([body]),
+      (entry) => entry === 1,
+      MIB,
+      (_, from, records) => {
+        expect(from).toBe(told.reduce((sum, { length }) => sum + length, 0));
+        told.push(Buffer.from(records));
+      },
+    );
+    expect(told.length).toBeGreaterThan(3);
+    expect(Buffer.concat(told)).toEqual(encodeBlocks(maker.finish()));
   });
 
   test('a server agrees on a plan at once unless its client knows of parts and there is an older version', async () => {

@@ -8,6 +8,7 @@ import type { SessionClient } from '../session/session-client.ts';
 import { keptCutsOf } from '../state/kept-cuts-of.ts';
 import type { TransferTask } from '../transfer/transfer-task.ts';
 import type { Versions } from '../transfer/changed-parts.ts';
+import { createCutGuides } from '../transfer/cut-guides.ts';
 import {
   localCuts,
   remoteCuts,
@@ -25,11 +26,11 @@ export function pullVersions(
 ): () => Promise<Versions> {
   const { signal } = context;
   const kept = keptCutsOf(options);
+  const sizeOf = (index: number): number => entries.sizeOf(index);
+  const guides = createCutGuides(digest, sizeOf);
   return async () => ({
-    newer: keepingCuts(remoteCuts({ session, digest, sizeOf: (index) => entries.sizeOf(index) }), kept, {
-      digest,
-    }),
-    older: await localCuts({ digest, signal, areNewer: false, kept, find: foundOnce(destination) }),
+    newer: keepingCuts(remoteCuts({ session, digest, sizeOf, guides }), kept, { digest }),
+    older: await localCuts({ digest, signal, areNewer: false, kept, guides, find: foundOnce(destination) }),
   });
 }
 

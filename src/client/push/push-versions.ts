@@ -5,6 +5,7 @@ import { keptCutsOf } from '../state/kept-cuts-of.ts';
 import type { TransferTask } from '../transfer/transfer-task.ts';
 import type { Versions } from '../transfer/changed-parts.ts';
 import type { LocalFile } from '../transfer/comparing.ts';
+import { createCutGuides } from '../transfer/cut-guides.ts';
 import { localCuts, remoteCuts } from '../transfer/version-cuts.ts';
 
 /** Makes what opens them; `locate` finds the sources by entry. */
@@ -14,14 +15,16 @@ export function pushVersions(
   { digest, entries }: Manifest,
   locate: (entryIndex: number) => LocalFile,
 ): () => Promise<Versions> {
+  const guides = createCutGuides(digest);
   return async () => ({
     newer: await localCuts({
       digest,
       signal: context.signal,
       areNewer: true,
       kept: keptCutsOf(options),
+      guides,
       find: async (index) => ({ ...locate(index), sizeBytes: entries.sizeOf(index) }),
     }),
-    older: remoteCuts({ session, digest }),
+    older: remoteCuts({ session, digest, guides }),
   });
 }

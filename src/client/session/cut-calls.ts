@@ -5,7 +5,13 @@ import type { Cuts } from '../../manifest/kept-cuts-format.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import { encodeParts, type Parts } from '../../manifest/parts-document.ts';
 import { type BlockLine, encodeBlockLines } from '../../wire/block-lines.ts';
-import { encodeFrames, lastFrame, MAX_TOLD_BYTES, readFrames } from '../../wire/cut-frames.ts';
+import {
+  encodeFrames,
+  lastFrame,
+  MAX_TOLD_BYTES,
+  readFrames,
+  type RecordsListener,
+} from '../../wire/cut-frames.ts';
 import { Empty } from '../../wire/messages.ts';
 import { readParts } from '../../wire/read-parts.ts';
 import { ROUTE } from '../../wire/routes.ts';
@@ -16,12 +22,19 @@ import { withTerms, type SessionAccess } from './session-calls.ts';
 /** Most bytes of the records of one answer: those of the blocks of 64 GiB, and of 2^20 grains, with room to spare. */
 const MAX_RECORDS_BYTES = 96 * 1024 * 1024;
 
-/** Fetches the records of the blocks of files at the server, by entry; of a pull with the checks of each behind them. */
-export async function getBlocks(at: SessionAccess, entries: ChunkSet): Promise<Map<number, Buffer>> {
+/**
+ * Fetches the records of the blocks of files at the server, by entry; of a pull with the checks of each behind them.
+ * `onRecords` is told of them as they arrive.
+ */
+export async function getBlocks(
+  at: SessionAccess,
+  entries: ChunkSet,
+  onRecords?: RecordsListener,
+): Promise<Map<number, Buffer>> {
   const path = ROUTE.blocks(at.terms.session);
   const json = { entries: entries.runs() };
   const response = await call(at.server, { method: 'POST', path, json, isSlow: true, ...withTerms(at) });
-  return readFrames(response.body, (entry) => entries.has(entry), MAX_RECORDS_BYTES);
+  return readFrames(response.body, (entry) => entries.has(entry), MAX_RECORDS_BYTES, onRecords);
 }
 
 /** Fetches the records of the grains of some blocks, by entry. */

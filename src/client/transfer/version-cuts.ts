@@ -7,9 +7,12 @@ import type { CutList } from '../../manifest/cut-list.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import { checksOf } from '../../manifest/file-checks.ts';
 import { areEnough, createCutsMaker, type CutsMaking } from '../../manifest/file-cuts-maker.ts';
+import type { CutGuide } from '../../manifest/cut-guide.ts';
+import { cutGuided } from '../../manifest/guided-cuts.ts';
 import { createCutter, type Cutter } from '../../manifest/gear2.ts';
-import { checkLengths } from '../../manifest/parts-document.ts';
+import { checkLengths, mayHaveParts } from '../../manifest/parts-document.ts';
 import type { Cuts, CutSubject } from '../../manifest/kept-cuts-format.ts';
+import { readBlocks, type RangeReader } from '../../manifest/read-blocks.ts';
 import { addGrains, createGrainList } from '../../manifest/recipe.ts';
 import { sourceCodeOf } from '../../transfer/excluded-entries.ts';
 import type { KeptCuts } from '../../storage/state/kept-cuts.ts';
@@ -17,6 +20,7 @@ import type { BlockLine } from '../../wire/block-lines.ts';
 import { getBlocks, getGrains } from '../session/cut-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import type { LocalFile } from './comparing.ts';
+import type { CutGuides } from './cut-guides.ts';
 
 /** Cuts the files of one side. A file that cannot be read, or is another by now, is missing from the answers. */
 export interface VersionCuts {
@@ -36,18 +40,27 @@ export interface LocalFiles {
   readonly areNewer: boolean;
   /** Recipes of earlier runs. */
   readonly kept?: Pick<KeptCuts, 'find' | 'keep'> | undefined;
+  /** The other versions, as they are told meanwhile. */
+  readonly guides?: CutGuides | undefined;
   /** A file and its size in bytes; undefined where there is none by now. */
   readonly find: (entryIndex: number) => Promise<FoundFile | undefined>;
 }
 
 /** Makes what cuts files on this machine, one after the other. */
-export async function localCuts({ digest, signal, areNewer, kept, find }: LocalFiles): Promise<VersionCuts> {
+export async function localCuts({
+  digest,
+  signal,
+  areNewer,
+  kept,
+  guides,
+  find,
+}: LocalFiles): Promise<VersionCuts> {
   const ids = await loadCutIds(digest);
   const cutter = createCutter();
   /** One reading of a file; `undefined` where it cannot be read. */
   const ofReadable = async <Result>(
     entry: number,
-    cut: (read: Read, file: FoundFile) => Promise<Result>,
+    cut: (read: RangeReader, file: FoundFile) => Promise<Result>,
   ): Promise<Result | undefined> => {
     try {
       const file = await find(entry);
@@ -63,9 +76,10 @@ export async function localCuts({ digest, signal, areNewer, kept, find }: LocalF
       for (const entry of entries.values()) {
         const cuts = await ofReadable(entry, (read, { identity, sizeBytes }) =>
           unlessKept(kept, { name: identity, digest, sizeBytes }, areNewer, () =>
-            cutFile({ cutter, ids, withChecks: areNewer }, read, sizeBytes),
+            cutFile({ cutter, ids, withChecks: areNewer }, read, sizeBytes, guides?.guideOf(entry)),
           ),
         );
+        guides?.drop(entry);
         if (cuts !== undefined) all.set(entry, cuts);
       }
       return all;
@@ -97,10 +111,7 @@ async function unlessKept(
   return cuts;
 }
 
-/** Reads a range of a file, in bytes. */
-type Read = (from: number, to: number) => AsyncIterable<Uint8Array>;
-
-function readerOf({ store, path, identity }: LocalFile, signal: AbortSignal): Read {
+function readerOf({ store, path, identity }: LocalFile, signal: AbortSignal): RangeReader {
   return async function* read(from, to) {
     for await (const piece of store.read(path, { from, to }, identity)) {
       signal.throwIfAborted();
@@ -109,7 +120,14 @@ function readerOf({ store, path, identity }: LocalFile, signal: AbortSignal): Re
   };
 }
 
-async function cutFile(making: CutsMaking, read: Read, sizeBytes: number): Promise<Cuts> {
+async function cutFile(
+  making: CutsMaking,
+  read: RangeReader,
+  sizeBytes: number,
+  guide: CutGuide | undefined,
+): Promise<Cuts> {
+  if (guide !== undefined && mayHaveParts(sizeBytes))
+    return cutGuided(making, sizeBytes, guide, read(0, sizeBytes));
   const maker = createCutsMaker(making, sizeBytes);
   for await (const piece of read(0, sizeBytes)) maker.update(piece);
   return maker.finish();
@@ -117,15 +135,11 @@ async function cutFile(making: CutsMaking, read: Read, sizeBytes: number): Promi
 
 async function cutBlocks(
   { cutter, ids }: { cutter: Cutter; ids: CutIds },
-  read: Read,
+  read: RangeReader,
   blocks: BlockLine['blocks'],
 ): Promise<CutList> {
   const grains = createGrainList();
-  for (const { offset, lengthBytes } of blocks) {
-    const pieces: Uint8Array[] = [];
-    for await (const piece of read(offset, offset + lengthBytes)) pieces.push(Buffer.from(piece));
-    addGrains(grains, cutter, ids, Buffer.concat(pieces));
-  }
+  for await (const block of readBlocks(read, blocks)) addGrains(grains, cutter, ids, block);
   return grains.finish();
 }
 
@@ -135,10 +149,12 @@ export interface RemoteFiles {
   readonly digest: DigestAlgorithm;
   /** Of newer versions their sizes in bytes, which the manifest names; undefined for older versions. */
   readonly sizeOf?: ((entryIndex: number) => number) | undefined;
+  /** What guides the cutting on this machine. */
+  readonly guides?: CutGuides | undefined;
 }
 
 /** Makes what asks the server, with one request for all files. What it answers is checked. */
-export function remoteCuts({ session, digest, sizeOf }: RemoteFiles): VersionCuts {
+export function remoteCuts({ session, digest, sizeOf, guides }: RemoteFiles): VersionCuts {
   const idBytes = BLOCK_ID_BYTES[digest];
   const decode = (entry: number, records: Buffer): Cuts | undefined =>
     sizeOf === undefined
@@ -146,7 +162,8 @@ export function remoteCuts({ session, digest, sizeOf }: RemoteFiles): VersionCut
       : decodeNewer(records, sizeOf(entry), idBytes);
   return {
     blocksOf: async (entries) => {
-      const records = await session.run((at) => getBlocks(at, entries));
+      const asked = session.run((at) => getBlocks(at, entries, guides?.take));
+      const records = await asked.finally(() => guides?.end());
       const all = new Map<number, Cuts>();
       for (const [entry, bytes] of records) {
         const cuts = decode(entry, bytes);
@@ -166,10 +183,11 @@ export function remoteCuts({ session, digest, sizeOf }: RemoteFiles): VersionCut
   };
 }
 
-/** The bytes of an older file, by the lengths of its blocks. */
-function sizeIn(records: Buffer, idBytes: number): number {
+/** The bytes of a file, by the lengths of its blocks, as far as those are wanted. */
+function sizeIn(records: Buffer, idBytes: number, wantedBytes = Infinity): number {
   let sizeBytes = 0;
-  for (let at = 0; at + 3 <= records.byteLength; at += 3 + idBytes) sizeBytes += records.readUIntBE(at, 3);
+  for (let at = 0; at + 3 <= records.byteLength && sizeBytes < wantedBytes; at += 3 + idBytes)
+    sizeBytes += records.readUIntBE(at, 3);
   return sizeBytes;
 }
 
@@ -179,6 +197,7 @@ function decodeNewer(records: Buffer, sizeBytes: number, idBytes: number): Cuts 
   const blocksBytes = records.byteLength - checksBytes;
   // It was cut short where the file could not be read to its end.
   if (blocksBytes <= 0 || blocksBytes > maxRecipeBytes(sizeBytes, idBytes)) return undefined;
+  if (sizeIn(records, idBytes, sizeBytes) < sizeBytes) return undefined;
   const checks = checksOf(records.subarray(blocksBytes), sizeBytes, idBytes);
   return { recipe: decodeRecipe(records.subarray(0, blocksBytes), sizeBytes, idBytes), checks };
 }

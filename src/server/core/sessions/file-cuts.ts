@@ -5,6 +5,7 @@ import { type CutIds, loadCutIds } from '../../../manifest/cut-ids.ts';
 import { areEnough, createCutsMaker } from '../../../manifest/file-cuts-maker.ts';
 import { createCutter, type Cutter } from '../../../manifest/gear2.ts';
 import { mayHaveParts } from '../../../manifest/parts-document.ts';
+import { type BlockRange, type RangeReader, readBlocks } from '../../../manifest/read-blocks.ts';
 import { addGrains, createGrainList } from '../../../manifest/recipe.ts';
 import type { Identity } from '../../../manifest/entry.ts';
 import { bringsBytes } from '../../../session/pass-record.ts';
@@ -16,12 +17,6 @@ import type { LiveSession } from './live-session.ts';
 
 /** Gives records piece by piece; an empty piece says that the work goes on. */
 export type Records = AsyncIterable<Uint8Array>;
-
-/** A range of a file, in bytes. */
-export interface BlockRange {
-  readonly offset: number;
-  readonly lengthBytes: number;
-}
 
 /** Cuts the files of one session: those at a target as they are now, sources as they were scanned. One that cannot be read ends early. */
 export interface FileCuts {
@@ -40,6 +35,8 @@ export interface CutSource {
 }
 
 const NOTHING = new Uint8Array();
+/** Blocks that are told together while a file is cut, about: those of 4 MiB. The client follows them through its own version. */
+const BLOCKS_TOGETHER = 50;
 /** Records of grains that are given together, in bytes. */
 const BATCH_BYTES = 32 * 1024;
 
@@ -65,13 +62,17 @@ export async function openFileCuts(
       return;
     }
     const maker = createCutsMaker({ cutter, ids, withChecks: areNewer }, sizeBytes);
+    let told = 0;
     for await (const piece of content.read(path, { from: 0, to: sizeBytes }, identity)) {
       maker.update(piece);
-      yield NOTHING;
+      const blocks = maker.blocks();
+      const isEnough = blocks.count - told >= BLOCKS_TOGETHER;
+      yield isEnough ? encodeBlocks({ blocks }, told) : NOTHING;
+      if (isEnough) told = blocks.count;
     }
     const cuts = maker.finish();
     if (subject !== undefined) await kept?.keep(subject, cuts);
-    yield* recordsOf(cuts, areNewer);
+    yield* recordsOf(cuts, areNewer, told);
   }
   async function* grainsOf(index: number, blocks: readonly BlockRange[]): AsyncGenerator<Uint8Array> {
     const file = await find(index);
@@ -93,8 +94,8 @@ export async function openFileCuts(
   };
 }
 
-function* recordsOf({ recipe, checks }: Cuts, areNewer: boolean): Generator<Uint8Array> {
-  yield encodeBlocks(recipe);
+function* recordsOf({ recipe, checks }: Cuts, areNewer: boolean, told = 0): Generator<Uint8Array> {
+  yield encodeBlocks(recipe, told);
   if (areNewer && checks !== undefined) yield checks.blocks.ids;
 }
 
@@ -106,13 +107,15 @@ async function* grainsIn(
 ): AsyncGenerator<Uint8Array> {
   let grains = createGrainList();
   let count = 0;
+  const inside = [];
   for (const { offset, lengthBytes } of blocks) {
-    const range = { from: offset, to: Math.min(offset + lengthBytes, sizeBytes) };
-    const pieces: Uint8Array[] = [];
-    if (range.from >= range.to) return;
-    for await (const piece of content.read(path, range, identity)) pieces.push(Buffer.from(piece));
-    addGrains(grains, cutter, ids, Buffer.concat(pieces));
-    count += lengthBytes;
+    if (offset >= sizeBytes) break;
+    inside.push({ offset, lengthBytes: Math.min(lengthBytes, sizeBytes - offset) });
+  }
+  const read: RangeReader = (from, to) => content.read(path, { from, to }, identity);
+  for await (const block of readBlocks(read, inside)) {
+    addGrains(grains, cutter, ids, block);
+    count += block.byteLength;
     if (count < BATCH_BYTES * 64) {
       yield NOTHING;
       continue;

@@ -2,6 +2,7 @@
 import { CairnError } from '../../../base/errors.ts';
 import { splitLines } from '../../../manifest/manifest-reader.ts';
 import { BLOCK_BYTES } from '../../../manifest/gear2.ts';
+import type { BlockRange } from '../../../manifest/read-blocks.ts';
 import { MAX_RANGES } from '../../../manifest/parts-document.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { KeptCuts } from '../../../storage/state/kept-cuts.ts';
@@ -10,7 +11,7 @@ import { parseBlockLine } from '../../../wire/block-lines.ts';
 import { Empty } from '../../../wire/messages.ts';
 import { createLimiter } from '../../core/limiter.ts';
 import type { SessionWork } from '../../core/sessions/admission.ts';
-import { openFileCuts, type BlockRange, type FileCuts, type Records } from '../../core/sessions/file-cuts.ts';
+import { openFileCuts, type FileCuts, type Records } from '../../core/sessions/file-cuts.ts';
 import { atMostBytes } from '../../core/sessions/plan-text.ts';
 import { checkTakesParts } from '../../core/sessions/taking-parts.ts';
 import { clientSignal } from '../../http/client-signal.ts';
