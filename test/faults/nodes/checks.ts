@@ -6,6 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CairnError } from '../../../src/base/errors.ts';
 import { isTerminal } from '../../../src/session/state.ts';
 import type { ContentStore } from '../../../src/storage/content-store.ts';
+import { findNeeded } from '../../../src/storage/entry-tree/walk-pages.ts';
+import { openPublishedTree } from '../../../src/storage/object-content/published-tree.ts';
 import { createDocumentSessions } from '../../../src/storage/state/document-sessions.ts';
 import { createObjectState } from '../../../src/storage/state/objects/object-state.ts';
 import { Violation } from '../support/violation.ts';
@@ -100,4 +102,22 @@ export async function checkNothingStaged({ objects, content }: NodesScene): Prom
   }
   const what = [...unfinished, ...areas.map((area) => `staging of ${area}`)];
   throw new Violation('leak', `left when all was over: ${what.join(', ')}`);
+}
+
+/** Everything that no entry needs is freed. */
+export async function checkCollected({ objects }: NodesScene): Promise<void> {
+  const tree = openPublishedTree(objects);
+  let left: string[] = [];
+  for (let look = 0; look < PATIENCE_LOOKS; look += 1) {
+    const needed = await findNeeded(tree.pages(), (await tree.root()).tree, () => false);
+    left = [];
+    for (const prefix of ['c/', 'd/', 'g/']) {
+      for await (const { key } of objects.list(prefix)) {
+        if (needed?.content.has(key) !== true && needed?.pageKeys.has(key) !== true) left.push(key);
+      }
+    }
+    if (left.length === 0) return;
+    await sleep(LOOK_MS);
+  }
+  throw new Violation('leak', `${left.length} objects are left that no entry needs, such as "${left[0]}"`);
 }

@@ -10,16 +10,27 @@ import { createObjectContent } from '../../../src/storage/object-content/object-
 import { openDirectoryObjects } from '../../../src/storage/objects/directory/directory-objects.ts';
 import { createDocumentSessions } from '../../../src/storage/state/document-sessions.ts';
 import { createObjectState } from '../../../src/storage/state/objects/object-state.ts';
-import { NODE_TOKEN, type NodeLine, PUBLISHER_LEASE_MS } from './node-lines.ts';
+import { NODE_TOKEN, type NodeLine, PUBLISHER_LEASE_MS, SKEW } from './node-lines.ts';
+import { STRIKE, struck, type Strike } from './strike.ts';
 
 /** Long enough for a client that asks again, short enough to be over in a test. */
 const KEPT_MS = 3_600_000;
 
+/** Sessions that this node publishes now. */
+let publishing = 0;
+
+setClock(Number(process.env[SKEW] ?? 0));
 const [root, port] = process.argv.slice(2);
 if (root !== undefined && port !== undefined) await serve(root, Number(port));
 
 async function serve(directory: string, listenPort: number): Promise<void> {
-  const objects = await openDirectoryObjects(directory);
+  const words = process.env[STRIKE];
+  const objects = struck(await openDirectoryObjects(directory), {
+    strike: words === undefined || words === 'count' ? undefined : (JSON.parse(words) as Strike),
+    isPublishing: () => publishing > 0,
+    onChange: (what) => (words === 'count' ? tell({ type: 'change', what }) : undefined),
+    onStrike: () => tell({ type: 'struck' }),
+  });
   const state = createObjectState(objects);
   const note = (fields: object, message: string): void =>
     tell({ type: 'log', message, fields: printed(fields) });
@@ -59,9 +70,11 @@ function telling(content: ContentStore): ContentStore {
           const { publish } = chunks;
           chunks.publish = async (order) => {
             tell({ type: 'begins', session });
+            publishing += 1;
             try {
               await publish.call(chunks, order);
             } finally {
+              publishing -= 1;
               tell({ type: 'ends', session });
             }
           };
@@ -79,4 +92,18 @@ function printed(fields: object): string {
 function tell(line: NodeLine): void {
   // One clock for all processes of a machine, which does not jump.
   writeSync(1, `${JSON.stringify({ ...line, atMs: Number(process.hrtime.bigint() / 1000n) / 1000 })}\n`);
+}
+
+/** Sets the clock on the wall; the other clocks of a process do not know of it. */
+function setClock(aheadMs: number): void {
+  const RealDate = Date;
+  globalThis.Date = class extends RealDate {
+    constructor(...given: [] | [number | string]) {
+      super(given[0] ?? RealDate.now() + aheadMs);
+    }
+
+    static override now(): number {
+      return RealDate.now() + aheadMs;
+    }
+  } as DateConstructor;
 }

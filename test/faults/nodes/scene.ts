@@ -13,6 +13,7 @@ import { freePort } from '../../support/free-port.ts';
 import { temporaryDirectory } from '../../support/trees.ts';
 import { type Balancer, startBalancer } from '../../support/balancer.ts';
 import type { NodeLine } from './node-lines.ts';
+import { STRIKE } from './strike.ts';
 
 /** What a node has told, and when, in milliseconds of a clock that all processes share. */
 export type Told = NodeLine & { readonly atMs: number; readonly node: string };
@@ -33,7 +34,17 @@ export interface NodesScene {
   start(index: number): Promise<void>;
   /** Stops a node in the middle of whatever it does, and lets it go on later; new requests go to the others meanwhile. */
   stopFor(index: number, milliseconds: number): Promise<void>;
+  /** Lets a node go on that has stopped itself; new requests go to it again. */
+  wake(index: number): void;
   end(): Promise<void>;
+}
+
+/** What differs between nodes. */
+export interface NodesOptions {
+  /** Variables for the process of a node. */
+  readonly environmentOf?: (index: number) => Readonly<Record<string, string>>;
+  /** Whether all requests go to the first node, as long as it is there. */
+  readonly isFirstPreferred?: boolean;
 }
 
 /** A node was killed, or stopped for longer than a lease; nothing that it began goes on. */
@@ -44,6 +55,11 @@ export interface Silenced {
 }
 
 const NODES = 3;
+
+interface RunningNode {
+  readonly child: ChildProcess;
+  readonly name: string;
+}
 
 /** Builds the program of a node; answers where it lies. */
 export async function buildNode(): Promise<string> {
@@ -63,25 +79,40 @@ export async function buildNode(): Promise<string> {
 }
 
 /** Starts the nodes and their balancer. */
-export async function openNodesScene(program: string): Promise<NodesScene> {
+export async function openNodesScene(
+  program: string,
+  { environmentOf = () => ({}), isFirstPreferred = false }: NodesOptions = {},
+): Promise<NodesScene> {
   const root = path.join(temporaryDirectory(), 'objects');
   const objects = await openDirectoryObjects(root);
   const ports = await Promise.all(Array.from({ length: NODES }, freePort));
-  const running = new Map<number, { readonly child: ChildProcess; readonly name: string }>();
+  const running = new Map<number, RunningNode>();
+  const asleep = new Map<number, RunningNode>();
   const told: NodesScene['told'] = [];
   let started = 0;
   const start: NodesScene['start'] = async (index) => {
     started += 1;
     const name = `${index}.${started}`;
-    const child = startNode([program, root, String(ports[index])]);
+    const child = startNode([program, root, String(ports[index])], environmentOf(index));
+    const silenced = (type: Silenced['type']): void => {
+      if (running.get(index)?.child !== child) return;
+      running.delete(index);
+      told.push({ type, node: name, atMs: sharedNow() });
+      if (type === 'stopped') asleep.set(index, { child, name });
+    };
     const lines = createInterface({ input: child.stdout! });
     await new Promise<void>((resolve, reject) => {
       lines.on('line', (line) => {
         const each = JSON.parse(line) as NodeLine & { atMs: number };
         told.push({ ...each, node: name });
         if (each.type === 'listening') resolve();
+        if (each.type === 'struck' && environmentOf(index)[STRIKE]?.includes('SIGSTOP') === true)
+          silenced('stopped');
       });
-      child.once('exit', (code) => reject(new Error(`a node ended by itself: ${code}`)));
+      child.once('exit', (code) => {
+        silenced('killed');
+        reject(new Error(`a node ended by itself: ${code}`));
+      });
     });
     running.set(index, { child, name });
   };
@@ -103,7 +134,16 @@ export async function openNodesScene(program: string): Promise<NodesScene> {
     running.set(index, stopped);
   };
   await Promise.all(ports.map((_, index) => start(index)));
-  const there = (): number[] => [...running.keys()].map((index) => ports[index]!);
+  const wake: NodesScene['wake'] = (index) => {
+    const stopped = asleep.get(index)!;
+    asleep.delete(index);
+    stopped.child.kill('SIGCONT');
+    running.set(index, stopped);
+  };
+  const there = (): number[] => {
+    const indexes = isFirstPreferred && running.has(0) ? [0] : [...running.keys()];
+    return indexes.map((index) => ports[index]!);
+  };
   const balancer: Balancer = await startBalancer(there);
   return {
     url: balancer.url,
@@ -118,6 +158,7 @@ export async function openNodesScene(program: string): Promise<NodesScene> {
     kill,
     start,
     stopFor,
+    wake,
     end: async () => {
       await Promise.all([...running.keys()].map(kill));
       await balancer.close();
@@ -143,8 +184,11 @@ function sharedNow(): number {
   return Number(process.hrtime.bigint() / 1000n) / 1000;
 }
 
-function startNode(words: readonly string[]): ChildProcess {
-  const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+function startNode(words: readonly string[], environment: Readonly<Record<string, string>>): ChildProcess {
+  const child = spawn(process.execPath, words, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...environment },
+  });
   onTestFinished(() => void child.kill('SIGKILL'));
   return child;
 }
