@@ -132,10 +132,11 @@ export function createSelector(selection: Selection, nowMs: number): Selector {
       const { path, type } = entry;
       if (path === '') return undefined;
       const isDirectory = type === 'directory';
-      const rule = matcherFor(path)(path, isDirectory);
-      if (rule !== undefined) return { why: 'rule', rule };
+      // First of all: what is not listed is not looked at, and so not counted.
       const share = shareOf?.(path) ?? 'listed';
       if (share === 'none' || (share === 'above' && !isDirectory)) return { why: 'not-listed' };
+      const rule = matcherFor(path)(path, isDirectory);
+      if (rule !== undefined) return { why: 'rule', rule };
       return closedAbove(path) ?? isOutOfBounds(entry);
     },
     takesAll: () => isPlain && ignoreFiles.size === 0 && closed.size === 0,
