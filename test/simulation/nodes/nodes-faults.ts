@@ -5,7 +5,7 @@ import type { AdminActor } from './admin-actor.ts';
 import { NO_BUCKET_TROUBLE } from './bucket.ts';
 import type { NodeActor } from './node-actor.ts';
 import type { NodesWorld } from './nodes-world.ts';
-import { ROOT_KEY } from './place.ts';
+import { ROOT_KEY, STORE } from './place.ts';
 
 /** Who is on the stage. */
 export interface NodesCast {
@@ -24,7 +24,8 @@ export interface NodesFault {
 
 const MINUTE_MS = 60_000;
 /** Stopped for a moment, or for longer than the lease of a publisher, which is fifteen seconds. */
-const STOPS_MS = [300, 5000, 20_000, 40_000];
+const LONGEST_STOP_MS = 40_000;
+const STOPS_MS = [300, 5000, 20_000, LONGEST_STOP_MS];
 
 /** Every fault by its name, with how often it is drawn. */
 const FAULTS: Readonly<Record<string, readonly [weight: number, happen: (cast: NodesCast) => void]>> = {
@@ -35,6 +36,7 @@ const FAULTS: Readonly<Record<string, readonly [weight: number, happen: (cast: N
   'node is stopped at a request': [2, (cast) => ambush(cast, '', stop)],
   'node dies at the root': [3, (cast) => ambush(cast, ROOT_KEY, kill)],
   'node is stopped at the root': [4, (cast) => ambush(cast, ROOT_KEY, stop)],
+  'publisher is stopped, and its session is aborted': [3, abortStopped],
   'node is stopped at a record': [2, (cast) => ambush(cast, '/s/', stop)],
   'clock jump': [1, ({ world }) => jump(world)],
   'bad store': [4, ({ world }) => worsenStore(world)],
@@ -78,12 +80,16 @@ function kill(world: NodesWorld, process: SimulatedProcess | undefined): void {
   process.end('killed');
 }
 
-function stop(world: NodesWorld, process: SimulatedProcess | undefined): void {
+function stop(
+  world: NodesWorld,
+  process: SimulatedProcess | undefined,
+  forMs = world.chance.pick(STOPS_MS),
+): void {
   if (process === undefined || process.isStopped) return;
   world.meet('stopped node');
   world.trace.say(process.name, () => 'STOPPED');
   process.stop();
-  world.scheduler.after(world.chance.pick(STOPS_MS), () => {
+  world.scheduler.after(forMs, () => {
     world.trace.say(process.name, () => 'GOES ON');
     process.goOn();
   });
@@ -99,9 +105,31 @@ function ambush(
   world.ambush = {
     machine: chance.pick(nodes).machine,
     moment: chance.is(0.5) ? 'before' : 'after',
-    of,
+    isOf: ({ key }) => key.includes(of),
     callsLeft: chance.int(1, of === '' ? 40 : 5),
     strike: (process) => strike(world, process),
+  };
+}
+
+/** Whether a session is being committed, by the records in the bucket. */
+function isCommitting({ bucket }: NodesWorld): boolean {
+  const records = [...bucket.objects].filter(([key]) => key.startsWith(`${STORE.prefix}s/`));
+  return records.some(([, { body }]) => body.toString().includes('"state":"committing"'));
+}
+
+/** Its client is gone, and the abort comes when its lease is over: nobody may have taken over yet. */
+function abortStopped({ world, clients, admin }: NodesCast): void {
+  const { chance } = world;
+  world.ambush = {
+    machine: undefined,
+    moment: 'before',
+    isOf: ({ method, key }) => method === 'PUT' && key === ROOT_KEY && isCommitting(world),
+    callsLeft: 1,
+    strike: (process) => {
+      stop(world, process, LONGEST_STOP_MS);
+      for (const client of clients) client.process?.end('killed');
+      world.scheduler.after(15_000 + chance.next() * 5000, () => admin.abortOne());
+    },
   };
 }
 

@@ -18,10 +18,11 @@ const MAX_SKEW_MS = 3_600_000;
 
 /** A node that is to die or to be stopped at one of its requests to the store. */
 interface Ambush {
-  readonly machine: Machine;
+  /** Any node, where undefined. */
+  readonly machine: Machine | undefined;
   readonly moment: Moment;
-  /** What the key of the request has in it. */
-  readonly of: string;
+  /** Whether a request counts. */
+  readonly isOf: (asked: Asked) => boolean;
   callsLeft: number;
   readonly strike: (process: SimulatedProcess) => void;
 }
@@ -80,8 +81,9 @@ export class NodesWorld extends Ground {
 
   #onRequest(process: SimulatedProcess, asked: Asked, moment: Moment): void {
     const { ambush } = this;
-    if (ambush === undefined || ambush.machine !== process.machine || ambush.moment !== moment) return;
-    if (!asked.key.includes(ambush.of) || --ambush.callsLeft > 0) return;
+    if (ambush === undefined || ambush.moment !== moment) return;
+    if (ambush.machine !== undefined && ambush.machine !== process.machine) return;
+    if (!ambush.isOf(asked) || --ambush.callsLeft > 0) return;
     this.ambush = undefined;
     this.diedInCallAtStep = this.scheduler.steps;
     ambush.strike(process);
