@@ -92,7 +92,7 @@ function isTouched(old: string, now: string): boolean {
   return typeOf(old) === 'directory' && modeOf(old) === modeOf(now);
 }
 
-/** What has happened to each path, in the words of a dry run. The times of directories outside of `carried` are left out. */
+/** What has happened to each path, in the words of a dry run. The times of directories that `carried` does not have as such are left out. */
 function happened(
   before: Readonly<Record<string, string>>,
   after: Readonly<Record<string, string>>,
@@ -104,7 +104,7 @@ function happened(
     if (old === now) continue;
     if (old === undefined) changes[name] = 'new';
     else if (now === undefined) changes[name] = 'delete';
-    else if (carried[name] !== undefined || !isTouched(old, now)) {
+    else if (typeOf(carried[name]) === 'directory' || !isTouched(old, now)) {
       const isSame = typeOf(old) === typeOf(now) && contentIn(old, checksum) === contentIn(now, checksum);
       changes[name] = isSame ? 'attributes' : 'changed';
     }
