@@ -41,10 +41,13 @@ const onlyTransfers = {
       const resolved = path.resolve(resolveDir, file);
       const [, command] = COMMAND.exec(resolved) ?? [];
       const isLeftOut = command !== undefined && !TRANSFERS.has(command);
-      return isLeftOut ? { path: resolved, namespace: 'left-out' } : undefined;
+      // The bundle names this path: it is the same in every checkout.
+      return isLeftOut ? { path: path.relative(ROOT, resolved), namespace: 'left-out' } : undefined;
     });
     onLoad({ filter: /./, namespace: 'left-out' }, ({ path: file }) => {
-      const names = readFileSync(file, 'utf8').matchAll(/^export (?:async )?(?:function|const) (\w+)/gm);
+      const names = readFileSync(path.join(ROOT, file), 'utf8').matchAll(
+        /^export (?:async )?(?:function|const) (\w+)/gm,
+      );
       return { contents: Array.from(names, ([, name]) => `export function ${name}() {}`).join('\n') };
     });
   },
