@@ -78,21 +78,27 @@ export async function cutGuided(
     }
     return place;
   };
-  let head = Buffer.alloc(0);
+  // What is left of a piece, less than a block can have, and behind it the beginning of the next piece. New buffers cost page faults.
+  const window = Buffer.allocUnsafeSlow(2 * BLOCK_BYTES.max);
+  let headBytes = 0;
   for await (const piece of source) {
     let place = 0;
-    if (head.byteLength > 0) {
-      // A block that begins in the piece before ends in as much of this one as a block can have.
-      const both = Buffer.concat([head, piece.subarray(0, BLOCK_BYTES.max)]);
-      const next = await cutAll(both, 0, head.byteLength);
-      if (next < head.byteLength) {
-        head = Buffer.concat([head.subarray(next), piece]);
+    if (headBytes > 0) {
+      const next = piece.subarray(0, window.byteLength - headBytes);
+      window.set(next, headBytes);
+      const bothBytes = headBytes + next.byteLength;
+      const end = await cutAll(window.subarray(0, bothBytes), 0, headBytes);
+      if (end < headBytes) {
+        window.copyWithin(0, end, bothBytes);
+        headBytes = bothBytes - end;
         continue;
       }
-      place = next - head.byteLength;
+      place = end - headBytes;
     }
-    head = Buffer.from(piece.subarray(await cutAll(piece, place, piece.byteLength)));
+    const rest = piece.subarray(await cutAll(piece, place, piece.byteLength));
+    window.set(rest);
+    headBytes = rest.byteLength;
   }
-  if (maker.cutBytes() === sizeBytes && head.byteLength === 0) return maker.finish();
+  if (maker.cutBytes() === sizeBytes && headBytes === 0) return maker.finish();
   throw new CairnError('internal', 'a file has other than the bytes of its size');
 }
