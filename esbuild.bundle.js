@@ -54,15 +54,15 @@ const onlyTransfers = {
 };
 
 /**
- * What only talks to issuers of tokens lies in a file of its own: other commands need not read over it.
+ * What only talks to issuers of tokens, or to Redis, lies in files of its own: other commands need not read over it.
  *
  * @type {import('esbuild').Plugin}
  */
-export const undiciApart = {
-  name: 'undici-apart',
+export const rarelyNeededApart = {
+  name: 'rarely-needed-apart',
   setup({ onResolve }) {
-    onResolve({ filter: /^undici$/ }, ({ kind }) =>
-      kind === 'dynamic-import' ? { path: './undici.cjs', external: true } : undefined,
+    onResolve({ filter: /^(?:undici|iovalkey)$/ }, ({ kind, path: name }) =>
+      kind === 'dynamic-import' ? { path: `./${name}.cjs`, external: true } : undefined,
     );
   },
 };
@@ -137,10 +137,11 @@ export async function bundle(name, entry, { outdir, plugins = [], define = {}, w
  */
 const BUNDLES = [
   ['start', 'src/cli/start.ts', []],
-  ['main', 'src/cli/main.ts', [undiciApart]],
-  ['transfer', 'src/cli/main.ts', [onlyTransfers, undiciApart]],
+  ['main', 'src/cli/main.ts', [rarelyNeededApart]],
+  ['transfer', 'src/cli/main.ts', [onlyTransfers, rarelyNeededApart]],
   ['version', 'src/cli/print-version.ts', []],
   ['undici', 'undici', []],
+  ['iovalkey', 'iovalkey', []],
 ];
 
 /**

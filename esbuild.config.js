@@ -1,13 +1,13 @@
 /**
  * Bundles the CLI into `dist/`: start-up is what a user of a command line feels first, and an installed cairn has no
- * dependencies to fetch. Each bundle is one file (but for undici, which few commands need), since finding, reading and linking sixty of them takes longer than
+ * dependencies to fetch. Each bundle is one file (but for undici and iovalkey, which few commands need), since finding, reading and linking sixty of them takes longer than
  * reading over code that is not needed; what is behind `await import()` is run when it is asked for.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { bundle, bundleAll, ROOT, undiciApart } from './esbuild.bundle.js';
+import { bundle, bundleAll, ROOT, rarelyNeededApart } from './esbuild.bundle.js';
 import { billOfMaterials, bundledFolders, licensesOf } from './esbuild.contents.js';
 
 const OUT = path.join(ROOT, 'dist');
@@ -35,7 +35,7 @@ function removeStale(metafiles) {
 async function writeManPages() {
   const workspace = mkdtempSync(path.join(tmpdir(), 'cairn-man-'));
   try {
-    const how = { outdir: workspace, plugins: [undiciApart] };
+    const how = { outdir: workspace, plugins: [rarelyNeededApart] };
     await bundle('print-pages', 'src/cli/man/print-pages.ts', how);
     const json = execFileSync(process.execPath, [path.join(workspace, 'print-pages.cjs')], {
       encoding: 'utf8',

@@ -35,6 +35,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   'storage/state': 54,
   'storage/state/files': 55,
   'storage/state/objects': 55,
+  'storage/state/redis': 55,
   'storage/copy': 56,
   'server/core': 61,
   'server/access': 61,
@@ -70,7 +71,7 @@ const WITHOUT_HTTP = ['server/core/', 'server/access/'];
 const WIRE_OF_HTTP = /^wire\/(?:routes|problem|message-head|server-proof)\.ts$/;
 /** Implementations of stores, and who chooses one; everything else sees the interface. */
 const IMPLEMENTATIONS =
-  /^storage\/(?:disk|object-content|objects\/(?:memory|directory|s3)\/|state\/(?:files\/|objects\/|local-session-store))/;
+  /^storage\/(?:disk|object-content|objects\/(?:memory|directory|s3)\/|state\/(?:files\/|objects\/|redis\/|local-session-store))/;
 const CHOOSERS = /^(?:storage|cli|client\/push\/source-roots\.ts|client\/pull\/pull-staging\.ts)/;
 const WITHOUT_EMITTERS = new Set([
   'base',

@@ -131,6 +131,7 @@ function mortal(store: SessionStore, life: Life): SessionStore {
       await store.create(record);
     },
     get: (id) => store.get(id),
+    recent: (known) => store.recent?.(known) ?? store.get(known.id),
     replace: async (next) => {
       alive();
       return store.replace(next);

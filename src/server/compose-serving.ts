@@ -81,7 +81,7 @@ function createRoute(
 ): Handler {
   const { authenticators } = options;
   const { limits, wallNow } = foundation;
-  const failedAuthentications = countFailedAuthentications(limits);
+  const failedAuthentications = countFailedAuthentications(limits, { memory: options.memory });
   const access = createAccess({ authenticators, failedAuthentications, answering, wallNow });
   return createRouter({
     ...composeRoutes({ options, foundation, core, access, limitedLog }),

@@ -4,6 +4,7 @@ import type { LoginOffer } from '../wire/messages.ts';
 import type { SyncMode } from '../session/sync-mode.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import type { GroupLimits } from '../transfer/group-commit.ts';
+import type { SharedMemory } from '../storage/state/shared-memory.ts';
 import type { StateStore } from '../storage/state/state-store.ts';
 import type { KeptCuts } from '../storage/state/kept-cuts.ts';
 import type { SessionStore } from '../storage/state/session-store.ts';
@@ -32,6 +33,8 @@ export interface ServerOptions {
   readonly state?: StateStore | undefined;
   /** What tells this server from the others of its store, and how many these are; only where several share one. */
   readonly node?: { readonly id: string; count(): number } | undefined;
+  /** What these nodes count and tell each other, besides; without it each of them counts for itself. */
+  readonly memory?: SharedMemory | undefined;
   /** Tried in this order. */
   readonly authenticators: readonly Authenticator[];
   /** Where a client gets access tokens; the server tells every client. */

@@ -18,6 +18,7 @@ import {
 } from './http/listen.ts';
 import { openOperationsPort, type Answers, type OperationsPort } from './operations/operations-port.ts';
 import type { ServerOptions } from './server-options.ts';
+import { followSessions } from './session-bell.ts';
 import { drain, GRACE_MS, kill, type Parts } from './shutdown.ts';
 
 /** A server that listens. */
@@ -74,7 +75,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     isReady: new Promise((resolve) => gate.pass(resolve)),
   });
   const { channels, active, listening, limitedLog } = serving;
+  const stopFollowing = followSessions({ memory: options.memory, live, log });
   const close = (): void => {
+    stopFollowing();
     limitedLog.close();
     exposed?.close();
   };

@@ -93,19 +93,33 @@ function findToken(sources: TokenSources): Pick<ReachOptions, 'token' | 'guard'>
  * @throws CairnError `token-unreadable`, saying what to do
  */
 export async function readTokenFile(path: string): Promise<string> {
+  const refused = (why: string, cause?: unknown): CairnError => unreadable(path, why, cause);
+  return checkToken(await readSecretFile(path, refused), `"${path}"`);
+}
+
+/**
+ * A secret of one line in a file of this user's or root's that only its owner can read.
+ *
+ * @param refused makes the error for a file that cannot be used
+ */
+export async function readSecretFile(
+  path: string,
+  refused: (why: string, cause?: unknown) => CairnError,
+): Promise<string> {
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
-    throw unreadable(path, `it cannot be opened (${systemCodeOf(error) ?? String(error)})`, error);
+    throw refused(`it cannot be opened (${systemCodeOf(error) ?? String(error)})`, error);
   });
   try {
     const stat = await handle.stat();
-    if (!stat.isFile()) throw unreadable(path, 'it is not a regular file; use CAIRN_TOKEN for anything else');
+    if (!stat.isFile())
+      throw refused('it is not a regular file; use an environment variable for anything else');
     if ((stat.mode & 0o077) !== 0) {
-      throw unreadable(path, `other users may read it; run: chmod 600 ${shellWord(path)}`);
+      throw refused(`other users may read it; run: chmod 600 ${shellWord(path)}`);
     }
     const why = whyForeign(stat);
-    if (why !== undefined) throw unreadable(path, why);
-    if (stat.size > MAX_TOKEN_BYTES) throw unreadable(path, 'it is too large to be a token');
-    return checkToken((await handle.readFile('utf8')).trim(), `"${path}"`);
+    if (why !== undefined) throw refused(why);
+    if (stat.size > MAX_TOKEN_BYTES) throw refused('it is too large to hold one secret');
+    return (await handle.readFile('utf8')).trim();
   } finally {
     await handle.close();
   }

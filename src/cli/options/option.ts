@@ -17,6 +17,9 @@ export const GROUPS = {
   output: 'Output:',
 } as const;
 
+/** Where the words of an option came from: every process of the machine can read the command line. */
+export type OptionSource = 'environment' | 'command line';
+
 /** One option, and the type of the value that its command is given. */
 export interface Declared<Value> {
   readonly flags: string;
@@ -32,7 +35,7 @@ export interface Declared<Value> {
   /** Whether it says how one run is shown or tried: neither the command that resumes a run nor a job has it. */
   readonly isOfOneRun?: boolean;
   /** Makes the value of what was given, a word each time. @throws CairnError `usage` that begins with `option`, `--name` */
-  readonly read?: (option: string, words: readonly string[]) => Value | Promise<Value>;
+  readonly read?: (option: string, words: readonly string[], source: OptionSource) => Value | Promise<Value>;
 }
 
 /** What runs a command, by its arguments and the values of its options. */
@@ -60,9 +63,9 @@ export function text(flags: string, description: string): Declared<string | unde
 export function value<Value>(
   flags: string,
   description: string,
-  read: (option: string, word: string) => Value | Promise<Value>,
+  read: (option: string, word: string, source: OptionSource) => Value | Promise<Value>,
 ): Declared<Value | undefined> {
-  return { flags, description, read: (option, [word = '']) => read(option, word) };
+  return { flags, description, read: (option, [word = ''], source) => read(option, word, source) };
 }
 
 /** An option that takes the path of a file; its value is absolute. */
@@ -143,8 +146,9 @@ export async function readValues(command: Command): Promise<void> {
     const given = command.getOptionValue(name) as string | readonly string[];
     const words = typeof given === 'string' ? [given] : given;
     try {
+      const from = source === 'env' ? 'environment' : 'command line';
       // oxlint-disable-next-line no-await-in-loop -- the first that is wrong is told
-      command.setOptionValueWithSource(name, await read(option.long ?? name, words), source);
+      command.setOptionValueWithSource(name, await read(option.long ?? name, words, from), source);
     } catch (error) {
       throw source === 'env' ? namingVariable(error, option.envVar) : error;
     }

@@ -82,7 +82,7 @@ async function authenticate(
   } catch (error) {
     // Guesses are slowed down: not a request that shows nothing, as in discovery, nor a token that was once valid.
     const isGuess = error instanceof CairnError && error.code === 'unauthenticated' && header !== undefined;
-    throw (isGuess ? failedAuthentications.failed(address) : undefined) ?? error;
+    throw (isGuess ? await failedAuthentications.failed(address) : undefined) ?? error;
   }
 }
 

@@ -23,6 +23,11 @@ export interface SessionStore {
   create(record: SessionRecord): Promise<void>;
   get(id: string): Promise<SessionRecord | undefined>;
   /**
+   * Like {@link get}, for a request that changes nothing: may answer `known`, although another node has replaced it in the
+   * last few seconds. Where it is missing, nothing is quicker than `get`.
+   */
+  recent?(known: SessionRecord): Promise<SessionRecord | undefined>;
+  /**
    * Compare-and-set: replaces the record whose version is `next.version - 1`. Returns false, without a change, where
    * there is another version, or no record.
    */

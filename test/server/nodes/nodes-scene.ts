@@ -7,8 +7,11 @@ import type { ServerOptions } from '../../../src/server/server-options.ts';
 import { createMemoryObjects } from '../../../src/storage/objects/memory/memory-objects.ts';
 import { createDocumentSessions } from '../../../src/storage/state/document-sessions.ts';
 import { createObjectState } from '../../../src/storage/state/objects/object-state.ts';
+import { withRecentVersions } from '../../../src/storage/state/recent-sessions.ts';
+import { withBell } from '../../../src/storage/state/rung-state.ts';
 import type { ObjectStore } from '../../../src/storage/objects/object-store.ts';
 import { createMemoryContentStore } from '../../support/memory-stores/memory-content-store.ts';
+import type { MemoryHub } from '../../support/memory-stores/memory-shared-memory.ts';
 import { createMemorySessionStore } from '../../support/memory-stores/memory-session-store.ts';
 import {
   chunkCountOf,
@@ -41,13 +44,14 @@ const ROOT_KEY = 'i/root';
 /** What the lease of a publisher is in these tests. */
 export const PUBLISHER_LEASE_MS = 60_000;
 
-/** Starts three servers that go with the test. */
+/** Starts three servers that go with the test. @param hub the memory that they share, besides */
 export async function openNodes(
   changes: Partial<ServerOptions> = {},
   objects: ObjectStore = createMemoryObjects(),
+  hub?: MemoryHub,
 ): Promise<Nodes> {
   const clock = { aheadMs: 0 };
-  const start = (): Promise<TestNode> => startNode(objects, clock, changes);
+  const start = (): Promise<TestNode> => startNode(objects, clock, { ...changes, memory: hub?.node() });
   const nodes = [await start(), await start(), await start()] as const;
   return { nodes, clock, objects, record: (id) => createMemorySessionStore(objects).get(id) };
 }
@@ -63,8 +67,12 @@ async function startNode(
       `${message} ${JSON.stringify(fields, (_, value: unknown) => (value instanceof Error ? value.message : value))}`,
     );
   const { store, published, holdPut } = held(objects);
-  const state = createObjectState(store);
-  const stores = { content: createMemoryContentStore(store), sessions: createDocumentSessions(state) };
+  const { memory } = changes;
+  const documents = createObjectState(store);
+  const state = memory === undefined ? documents : withBell(documents, memory);
+  const records = createDocumentSessions(state);
+  const sessions = memory === undefined ? records : withRecentVersions(records, memory);
+  const stores = { content: createMemoryContentStore(store), sessions };
   const server = await startServer({
     authenticators: [createStaticToken(ALICE, { id: 'token:alice', principal: 'alice' })],
     listen: { host: '127.0.0.1', port: 0 },

@@ -41,7 +41,7 @@ function keyOf(option: Option, declared: Declared<unknown>): TransferKey {
   }
   const read = async (given: unknown): Promise<readonly string[]> => {
     const words = wordsOf(name, declared, given);
-    await declared.read?.(name, words);
+    await declared.read?.(name, words, 'command line');
     // With "=" a word may begin with a dash.
     return words.map((word) => `${long}=${word}`);
   };

@@ -26,6 +26,7 @@ import {
 import { parseDuration } from '../../options/quantities.ts';
 import { BUCKET_OPTIONS } from '../../options/store-address.ts';
 import { usage } from '../../options/usage.ts';
+import { parseRedisUrl } from './redis-url.ts';
 
 const DAY_MS = 86_400_000;
 const MAX_AGE_RANGE = { minMs: 1000, maxMs: 10 * 365 * DAY_MS };
@@ -42,6 +43,11 @@ const CONTENT = {
     'serve from what any number of servers share: s3://BUCKET[/PREFIX], or a directory of objects',
   ),
   ...BUCKET_OPTIONS,
+  redis: value(
+    '--redis <url>',
+    'with --store: a Redis or Valkey that all its servers share, which makes them quick and lets them count together',
+    parseRedisUrl,
+  ),
   networkRoot: flag(
     '--network-root',
     'allow a root or a state on a network file system (NFS, SMB, …), which is refused otherwise',
@@ -225,6 +231,10 @@ to keep the conditions of PutObject (AWS S3, Ceph, MinIO); each start proves tha
 (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_SHARED_CREDENTIALS_FILE and AWS_PROFILE), or from the role of the container or the
 instance. --s3-endpoint names another service: https://s3.example.org, or https://{bucket}.s3.example.org where the bucket is part
 of its name.
+
+--redis redis://HOST:PORT (rediss:// with TLS, /N for a database) names what these servers tell and count together: a change at
+one is known at the others at once, failed tokens and quotas are counted over all of them. It may be lost or emptied at any time;
+the store alone is the truth. A password comes from CAIRN_REDIS_PASSWORD, CAIRN_REDIS_PASSWORD_FILE, or the URL in CAIRN_REDIS.
 
 Behind a reverse proxy, --trusted-proxy names the address of that proxy: only then X-Forwarded-For and Forwarded count.
 

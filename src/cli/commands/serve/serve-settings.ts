@@ -6,6 +6,7 @@ import { printable } from '../../../base/safe-path.ts';
 import type { ServerLimits } from '../../../server/server-limits.ts';
 import { stateOf } from '../../access/served-directories.ts';
 import type { ListenAddress } from '../../options/addresses.ts';
+import type { RedisUrl } from './redis-url.ts';
 import { storeAddressOf, type StoreAddress } from '../../options/store-address.ts';
 import { usage } from '../../options/usage.ts';
 import type { ServeValues } from './serve-command.ts';
@@ -40,6 +41,8 @@ export interface StoreSettings extends CommonSettings {
   readonly store: StoreAddress;
   /** Where this server keeps what is its own; undefined: in the state home of the user. */
   readonly state: string | undefined;
+  /** Undefined: the servers of the store share nothing but that. */
+  readonly redis: RedisUrl | undefined;
 }
 
 interface CommonSettings extends Pick<ServeValues, Kept> {
@@ -59,8 +62,14 @@ export function serveSettingsOf(values: ServeValues): ServeSettings {
   const store = storeAddressOf(values);
   if (store !== undefined) {
     refuseOfRoot(values);
-    return { ...commonOf(values), store, state: state === undefined ? undefined : resolve(state) };
+    const { redis } = values;
+    return { ...commonOf(values), store, redis, state: state === undefined ? undefined : resolve(state) };
   }
+  if (values.redis !== undefined)
+    throw usage(
+      '--redis needs --store: the only server of a root shares nothing',
+      `--store DIRECTORY --redis ${values.redis.shown}`,
+    );
   if (root === undefined)
     throw usage(
       'serve needs --root, the directory to serve, or --store, what several servers share',

@@ -6,34 +6,46 @@ import { adoptCopy } from '../../../storage/copy/copy-mark.ts';
 import { createObjectContent } from '../../../storage/object-content/object-content.ts';
 import { createDocumentSessions } from '../../../storage/state/document-sessions.ts';
 import { createObjectState } from '../../../storage/state/objects/object-state.ts';
+import { withRecentVersions } from '../../../storage/state/recent-sessions.ts';
+import { withBell } from '../../../storage/state/rung-state.ts';
 import { openNodeDirectory, openStore } from '../../access/shared-store.ts';
+import { openServedRedis } from './serve-redis.ts';
 import type { StoreSettings } from './serve-settings.ts';
 import type { ServedStores } from './served-stores.ts';
 
 /** Opens it, with the directory of this server. @throws CairnError `config-invalid`, `not-found`, storage codes */
 export async function openServedStore(
-  { store, state: own }: Pick<StoreSettings, 'store' | 'state'>,
-  log: Pick<Logger, 'warn'>,
+  { store, state: own, redis }: Pick<StoreSettings, 'store' | 'state' | 'redis'>,
+  log: Pick<Logger, 'info' | 'warn'>,
 ): Promise<ServedStores> {
   const opened = await openStore(store);
   const directory = await openNodeDirectory(opened, own);
-  const state = createObjectState(opened.objects);
   const { shown } = opened;
-  await adoptCopy(state, shown);
-  const joined = await joinStore({ state, shown, log });
-  const content = createObjectContent(opened.objects);
+  const documents = createObjectState(opened.objects);
+  await adoptCopy(documents, shown);
+  const memory =
+    redis === undefined ? undefined : await openServedRedis(redis, opened.id, { env: process.env, log });
+  const joined = await joinStore({ state: documents, shown, log }).catch((error: unknown) => {
+    memory?.close();
+    throw error;
+  });
+  const state = memory === undefined ? documents : withBell(documents, memory);
   const onIncident = (incident: object): void => log.warn(incident, 'left as it is');
+  const records = createDocumentSessions(state, onIncident);
+  const content = createObjectContent(opened.objects);
   return {
     shown,
     content,
     closeContent: async () => {
+      memory?.close();
       await content.close();
       await joined.leave();
     },
     lost: joined.lost,
     node: joined,
-    sessions: createDocumentSessions(state, onIncident),
+    sessions: memory === undefined ? records : withRecentVersions(records, memory),
     state,
+    memory,
     tokens: { state, secretFile: firstTokenPath(directory) },
     places: opened.places,
     ownDirectories: [...opened.ownDirectories, { path: directory, shownAs: '(state)' }],

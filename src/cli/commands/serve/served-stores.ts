@@ -8,7 +8,7 @@ type ServerOptions = Parameters<typeof startServer>[0];
 /** The stores of a server, and what it has to know of them. */
 export interface ServedStores extends Pick<
   ServerOptions,
-  'content' | 'sessions' | 'keptCuts' | 'state' | 'node' | 'lastSeen' | 'places' | 'ownDirectories'
+  'content' | 'sessions' | 'keptCuts' | 'state' | 'node' | 'memory' | 'lastSeen' | 'places' | 'ownDirectories'
 > {
   /** For people: a path. */
   readonly shown: string;

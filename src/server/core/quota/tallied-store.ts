@@ -56,6 +56,7 @@ export function tallied(
       }
     },
     get: (id) => store.get(id),
+    recent: (known) => store.recent?.(known) ?? store.get(known.id),
     replace: async (next) => {
       const isReplaced = await store.replace(next);
       if (isReplaced) tally.note(next);

@@ -37,6 +37,8 @@ export interface SessionCall {
   readonly event: SessionEvent;
   /** Refuses sessions of another direction. */
   readonly direction?: 'push' | 'pull';
+  /** Whether it changes nothing: a record of a few seconds ago is new enough, unless a token comes with it. */
+  readonly onlyReads?: boolean;
   /** The chunk of the request. A newer request for a chunk ends an older one. */
   readonly chunk?: number;
   /** Whether its body came with it, so that it may have been on its way for long when its token expired. */
@@ -90,8 +92,9 @@ export interface AdmissionOptions {
 /** Makes the function that admits requests to the sessions of one server. */
 export function createAdmission(options: AdmissionOptions): Admit {
   const { live: sessions, isShared, refuseExpired, usage, checkStands, now, onStranger, log } = options;
-  return ({ proof, asking, address, end }, { id, event, direction, chunk, mayBeLate }, work) =>
-    sessions.use(id, async (live) => {
+  return ({ proof, asking, address, end }, { id, event, direction, chunk, mayBeLate, onlyReads }, work) => {
+    const how = onlyReads === true && asking === undefined ? 'recent' : 'newest';
+    const admitted = async (live: LiveSession): Promise<void> => {
       const { record } = live;
       checkPrincipal(live, asking?.principal);
       if (asking === undefined && !isOfSession(record.value, proof.credential)) {
@@ -121,7 +124,9 @@ export function createAdmission(options: AdmissionOptions): Admit {
         const given = { live, epoch: proof.epoch, request, cause };
         await tellingItsEnd(live, { event, isShared }, () => work(given));
       });
-    });
+    };
+    return sessions.use(id, admitted, how);
+  };
 }
 
 /** A record of an older cairn has no authorization. */

@@ -16,7 +16,7 @@ interface Slot {
 
 /** The parts that load sessions, and the time after which they are let go. */
 export interface LiveSessionsOptions {
-  readonly sessions: Pick<SessionStore, 'get' | 'properties'>;
+  readonly sessions: Pick<SessionStore, 'get' | 'recent' | 'properties'>;
   readonly open: (record: SessionRecord) => LiveSession;
   readonly now: () => number;
   /** A session without a request for this time, in milliseconds, is let go. */
@@ -42,14 +42,19 @@ export class LiveSessions {
   /**
    * Runs `work` with a session, which stays in memory meanwhile.
    *
+   * @param how `recent`: what other nodes did in the last few seconds may not be known yet; for work that changes nothing
    * @throws CairnError `session-not-found`
    */
-  async use<T>(id: string, work: (live: LiveSession) => Promise<T>): Promise<T> {
+  async use<T>(
+    id: string,
+    work: (live: LiveSession) => Promise<T>,
+    how: 'newest' | 'recent' = 'newest',
+  ): Promise<T> {
     const slot = await this.#acquire(id);
     this.#onUse();
     try {
       const live = await slot.live;
-      await this.#refresh(live);
+      await this.#refresh(live, how);
       return await work(live);
     } finally {
       slot.users -= 1;
@@ -68,6 +73,16 @@ export class LiveSessions {
   /** A session that is in memory: to read only, since it may be on its way out. */
   async peek(id: string): Promise<LiveSession | undefined> {
     return this.#slots.get(id)?.live.catch(() => undefined); // the request for the session gets the error
+  }
+
+  /**
+   * Takes over the newest record of a session in memory that another node has changed: requests of an older epoch end at
+   * once. @throws CairnError storage codes
+   */
+  async changedElsewhere(id: string): Promise<void> {
+    const live = await this.peek(id);
+    const record = live === undefined ? undefined : await this.#options.sessions.get(id);
+    if (record !== undefined) live?.record.adopt(record);
   }
 
   /** Sessions in memory that have a request in flight. */
@@ -131,9 +146,11 @@ export class LiveSessions {
   }
 
   /** Reads a record again where other processes change records, too. */
-  async #refresh(live: LiveSession): Promise<void> {
-    if (this.#options.sessions.properties.shared) {
-      live.record.adopt(found(await this.#options.sessions.get(live.id)));
+  async #refresh(live: LiveSession, how: 'newest' | 'recent'): Promise<void> {
+    const { sessions } = this.#options;
+    if (sessions.properties.shared) {
+      const recent = how === 'recent' ? sessions.recent?.(live.record.value) : undefined;
+      live.record.adopt(found(await (recent ?? sessions.get(live.id))));
     }
     await live.takeover;
   }

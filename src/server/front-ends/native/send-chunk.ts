@@ -29,7 +29,7 @@ export interface Sending {
 /** Makes the handler that sends the bytes of a chunk from the wanted offset on, then its digest. */
 export function createGetChunkHandler(withSession: WithSession, sending: Sending): ChunkHandler {
   return (exchange, id, chunk) => {
-    const call = { id, event: 'transfer', direction: 'pull', chunk } as const;
+    const call = { id, event: 'transfer', direction: 'pull', chunk, onlyReads: true } as const;
     return withSession(exchange, call, async ({ live, epoch }) => {
       const chunks = await live.content.outgoing.get();
       const lengthBytes = chunks.plan.layout.chunkLengthBytes(chunk);

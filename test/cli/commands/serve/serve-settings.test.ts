@@ -54,6 +54,14 @@ describe('cairn serve', () => {
     expect(await settings({ store: 'shared' })).not.toHaveProperty('root');
   });
 
+  it('takes a Redis beside a store alone', async () => {
+    const redis = 'redis://cache:7000/1';
+    expect(await settings({ store: 'shared', redis })).toMatchObject({
+      redis: { host: 'cache', port: 7000 },
+    });
+    await expect(settings({ root: '/srv', redis })).rejects.toThrow(/--redis needs --store/);
+  });
+
   it.each([
     [{ root: '/srv' }, '--root and --store'],
     [{ networkRoot: true }, '--network-root'],
