@@ -11,6 +11,7 @@ import { createMetadataPolicy } from './core/metadata-policy.ts';
 import { DEFAULT_LIMITS } from './server-limits.ts';
 import { NO_METRICS } from './operations/metrics.ts';
 import { hidingPaths } from './core/own-paths.ts';
+import { createAnnouncements, tellingEnds } from './core/quota/announcements.ts';
 import { tallied } from './core/quota/tallied-store.ts';
 import { createUsageLedger } from './core/quota/usage-ledger.ts';
 import type { SessionTimes } from './core/sessions/session-times.ts';
@@ -68,6 +69,10 @@ export function createFoundation(
     freeBytes: () => readiness.freeBytesByPlace(),
   });
   const { store, tally } = tallied(mortal(sessions, life), clock.now);
+  const ledger = options.usage ?? createUsageLedger();
+  const { memory } = options;
+  const announcements =
+    memory === undefined ? undefined : createAnnouncements({ memory, tally, room, ledger });
   const times: SessionTimes = {
     now: clock.now,
     isJudging: clock.isJudging,
@@ -87,8 +92,8 @@ export function createFoundation(
     wallNow: clocks.wall,
     content,
     metadata: createMetadataPolicy(content.properties.metadata, options.allowOwners === true),
-    sessions: store,
-    usage: { tally, ledger: options.usage ?? createUsageLedger() },
+    sessions: announcements === undefined ? store : tellingEnds(store, announcements),
+    usage: { tally, ledger, announcements },
     room,
     readiness,
     exposed,

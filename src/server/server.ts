@@ -1,6 +1,6 @@
 /** Starts a server over two stores, and ends it in order or at once. */
 import type { AddressInfo } from 'node:net';
-import { watchAuthorizations } from './access-watch.ts';
+import { watchAuthorizations, type Watch } from './access-watch.ts';
 import { checkStands as checkStandsBy, EXPIRY_GRACE_MS } from './access/authenticator.ts';
 import { createCore } from './compose-core.ts';
 import { createFoundation, openSharedClock } from './compose-foundation.ts';
@@ -75,9 +75,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     isReady: new Promise((resolve) => gate.pass(resolve)),
   });
   const { channels, active, listening, limitedLog } = serving;
-  const stopFollowing = followSessions({ memory: options.memory, live, log });
   const close = (): void => {
-    stopFollowing();
     limitedLog.close();
     exposed?.close();
   };
@@ -105,7 +103,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const beginning = core
     .resumeCommits(() => life.isDraining)
     .catch((error: unknown) => log.error({ err: error }, 'resuming interrupted commits failed'));
-  const watch = watchAuthorizations({ live, answering, checkStands, log });
+  const watch = watchOver({ live, answering, checkStands, log }, options.memory);
   const sessions = { live, collector, leftovers };
   const parts: Parts = { sessions, log, http, channels, operations, life, active, beginning, watch, close };
   const scheme = options.tls === undefined ? 'http' : 'https';
@@ -122,6 +120,20 @@ function ends(life: Life, parts: Parts): Pick<RunningServer, 'announceEnd' | 'dr
     announceEnd: () => void (life.isLeaving = true),
     drain: ({ graceMs = GRACE_MS } = {}) => drain(parts, graceMs),
     kill: () => kill(parts),
+  };
+}
+
+function watchOver(
+  watched: Parameters<typeof watchAuthorizations>[0],
+  memory: ServerOptions['memory'],
+): Watch {
+  const authorizations = watchAuthorizations(watched);
+  const stopFollowing = followSessions({ ...watched, memory });
+  return {
+    stop: () => {
+      stopFollowing();
+      return authorizations.stop();
+    },
   };
 }
 

@@ -6,6 +6,7 @@ import type { SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 import type { Authorization } from '../../../session/authorization.ts';
 import type { CoreLimits } from '../core-limits.ts';
+import { announcementOf, type Announced, type Announcements } from './announcements.ts';
 import type { TallyQuery } from './session-tally.ts';
 import type { StoreTally } from './tallied-store.ts';
 import type { Charged, UsageLedger } from './usage-ledger.ts';
@@ -14,6 +15,8 @@ import type { Charged, UsageLedger } from './usage-ledger.ts';
 export interface Usage {
   readonly tally: StoreTally;
   readonly ledger: UsageLedger;
+  /** Where nodes tell each other what is coming; undefined for those who only look. */
+  readonly announcements?: Announcements | undefined;
 }
 
 /** The used part of an authorization: unfinished sessions, published bytes, and bytes to come. */
@@ -35,9 +38,15 @@ interface Level {
   readonly name: string;
 }
 
-/** Brings both counters up to date, so that the following checks need not wait. @throws CairnError, storage codes */
-export async function openUsage({ tally, ledger }: Usage): Promise<void> {
+/**
+ * Brings both counters up to date, so that the following checks need not wait.
+ *
+ * @param coming what is about to be checked: of two nodes that check at the same time the later one sees that of the earlier
+ * @throws CairnError, storage codes
+ */
+export async function openUsage({ tally, ledger, announcements }: Usage, coming?: Announced): Promise<void> {
   await tally.ready();
+  if (coming !== undefined) await announcements?.tell(coming);
   ledger.settle((session) => !tally.isUnfinished(session));
 }
 
@@ -213,7 +222,9 @@ export async function checkTakeover(
   if (before?.id === authorization.id || levelsOf(authorization).length === 0) return;
   // The commit has charged the session or is about to: the client only wants the answer.
   if (isTerminal(state) || state === 'committing') return;
-  await openUsage(usage);
+  const { tally } = usage;
+  const taken = announcementOf({ ...record, authorization }, { bytes: tally.bytesOf(id) });
+  await openUsage(usage, taken);
   checkSessions(usage, authorization, id);
   checkBytes(usage, authorization, record, usage.tally.bytesOf(id));
 }

@@ -32,10 +32,26 @@ export interface SessionTally {
   release(id: string): void;
 }
 
+/** What another node tells of a session before its record does; see announcements.ts. */
+interface ToldElsewhere {
+  readonly session: string;
+  readonly principal: string;
+  readonly authorizations: readonly string[];
+  readonly amounts: Partial<Amounts>;
+  readonly end?: 'withdrawn' | 'over' | undefined;
+}
+
 /** A {@link SessionTally} that takes in records. */
 export interface WritableTally extends SessionTally {
   /** Takes in a record, unless it has a newer version. */
   note(record: SessionRecord): void;
+  /**
+   * Takes in what another node tells: it counts until the record says as much, and for {@link TOLD_MS} at most. Answers what
+   * is told of the session by now.
+   */
+  noteElsewhere(told: ToldElsewhere): Partial<Amounts> | undefined;
+  /** Whether a session is known only by what another node told a moment ago. */
+  isOnlyTold(id: string): boolean;
   /** Drops a record that was removed. */
   forget(id: string): void;
   has(id: string): boolean;
@@ -51,27 +67,56 @@ interface Row {
   readonly leaseExpiresAtMs: number;
 }
 
+/** So long counts what another node told. By then this one has read all records, more than once. */
+const TOLD_MS = 150_000;
+/** The version of a row without a record, and of one whose session is known to be over. */
+const [NO_RECORD, OVER] = [0, Number.MAX_SAFE_INTEGER];
+
 /** Makes an empty tally. */
 export function createTally(now: () => number): WritableTally {
   const rows = new Map<string, Row>();
   const reserved = new Map<string, Partial<Amounts>>();
   const unfinished: Index = new Map();
-  const amountsOf = (id: string): Amounts => largest(rows.get(id)?.amounts ?? NOTHING, reserved.get(id));
+  const told = createTold(now);
+  const amountsOf = (id: string): Amounts =>
+    largest(largest(rows.get(id)?.amounts ?? NOTHING, reserved.get(id)), told.of(id));
+  const setRow = (id: string, row: Row | undefined): void => {
+    move(unfinished, id, rows.get(id), row);
+    if (row === undefined) rows.delete(id);
+    else rows.set(id, row);
+  };
+  const dropComing = (id: string): void => {
+    reserved.delete(id);
+    told.drop(id);
+  };
+  const forget = (id: string): void => {
+    setRow(id, undefined);
+    dropComing(id);
+  };
   return {
+    isOnlyTold: (id) => rows.get(id)?.version === NO_RECORD && told.of(id) !== undefined,
+    noteElsewhere: (announced) => {
+      const { session: id, amounts, end } = announced;
+      const row = rows.get(id);
+      if (end !== undefined) {
+        told.drop(id);
+        // Also of an unknown one: its record may have been read before it ended, and be noted later.
+        if (end === 'over') setRow(id, overOf(row ?? rowOfTold(announced, now())));
+        else if (row?.version === NO_RECORD) forget(id);
+        return undefined;
+      }
+      if (row?.isOver === true) return undefined;
+      if ((row?.version ?? NO_RECORD) === NO_RECORD) setRow(id, rowOfTold(announced, now()));
+      return told.add(id, amounts);
+    },
     note: (record) => {
       const { id, version } = record;
-      const before = rows.get(id);
-      if ((before?.version ?? 0) > version) return;
+      if ((rows.get(id)?.version ?? 0) > version) return;
       const row = rowOf(record);
-      rows.set(id, row);
-      move(unfinished, id, before, row);
-      if (row.isOver) reserved.delete(id);
+      setRow(id, row);
+      if (row.isOver) dropComing(id);
     },
-    forget: (id) => {
-      move(unfinished, id, rows.get(id), undefined);
-      rows.delete(id);
-      reserved.delete(id);
-    },
+    forget,
     has: (id) => rows.has(id),
     ids: () => rows.keys(),
     bytesOf: (id) => amountsOf(id).bytes,
@@ -81,18 +126,21 @@ export function createTally(now: () => number): WritableTally {
     mostSessions: (query) => unfinished.get(keyOf(query))?.size ?? 0,
     count: (query, isLeftOut = () => false) => {
       const nowMs = now();
-      const sum = { sessions: 0, ...NOTHING };
-      for (const id of unfinished.get(keyOf(query)) ?? []) {
-        if ((rows.get(id)?.leaseExpiresAtMs ?? 0) <= nowMs || isLeftOut(id)) continue;
-        sum.sessions += 1;
-        const { bytes, manifestBytes, entries } = amountsOf(id);
-        sum.bytes += bytes;
-        sum.manifestBytes += manifestBytes;
-        sum.entries += entries;
-      }
-      return sum;
+      const isCounted = (id: string): boolean =>
+        (rows.get(id)?.leaseExpiresAtMs ?? 0) > nowMs && !isLeftOut(id);
+      return sumOf([...(unfinished.get(keyOf(query)) ?? [])].filter(isCounted).map(amountsOf));
     },
   };
+}
+
+function sumOf(all: readonly Amounts[]): Amounts & { readonly sessions: number } {
+  const sum = { sessions: all.length, ...NOTHING };
+  for (const { bytes, manifestBytes, entries } of all) {
+    sum.bytes += bytes;
+    sum.manifestBytes += manifestBytes;
+    sum.entries += entries;
+  }
+  return sum;
 }
 
 function largest(known: Amounts, reserved: Partial<Amounts> = {}): Amounts {
@@ -114,13 +162,57 @@ function rowOf(record: SessionRecord): Row {
   const { version, principal, state, authorization, leaseExpiresAtMs } = record;
   const isOver = isTerminal(state);
   const ids = [authorization?.id, authorization?.issuer?.id].filter((id) => id !== undefined);
-  const queries: TallyQuery[] = ['all', { principal }, ...ids.map((id) => ({ authorization: id }))];
   return {
     version,
     isOver,
-    keys: isOver ? [] : queries.map(keyOf),
+    keys: isOver ? [] : keysOf(principal, ids),
     amounts: amountsIn(record.pass),
     leaseExpiresAtMs,
+  };
+}
+
+/** The row of a session whose record this node has not read. */
+function rowOfTold({ principal, authorizations }: ToldElsewhere, nowMs: number): Row {
+  const keys = keysOf(principal, authorizations);
+  return { version: NO_RECORD, isOver: false, keys, amounts: NOTHING, leaseExpiresAtMs: nowMs + TOLD_MS };
+}
+
+/** No record that is read later says otherwise: an end is final. */
+function overOf(row: Row): Row {
+  return { ...row, version: OVER, isOver: true, keys: [] };
+}
+
+/** The keys of the index that lead to a session. */
+function keysOf(principal: string, authorizations: readonly string[]): readonly string[] {
+  const queries: TallyQuery[] = [
+    'all',
+    { principal },
+    ...authorizations.map((id) => ({ authorization: id })),
+  ];
+  return queries.map(keyOf);
+}
+
+/** What other nodes have told of sessions, for as long as it counts. */
+function createTold(now: () => number) {
+  // In the order in which they end.
+  const told = new Map<string, { readonly amounts: Partial<Amounts>; readonly endsAtMs: number }>();
+  const of = (id: string): Partial<Amounts> | undefined => {
+    const found = told.get(id);
+    return found !== undefined && found.endsAtMs > now() ? found.amounts : undefined;
+  };
+  return {
+    of,
+    drop: (id: string): void => void told.delete(id),
+    add: (id: string, more: Partial<Amounts>): Partial<Amounts> => {
+      const amounts = { ...of(id), ...more };
+      told.delete(id);
+      told.set(id, { amounts, endsAtMs: now() + TOLD_MS });
+      for (const [oldest, { endsAtMs }] of told) {
+        if (endsAtMs > now()) break;
+        told.delete(oldest);
+      }
+      return amounts;
+    },
   };
 }
 

@@ -1,10 +1,10 @@
 /** A session store that passes every record to a tally. */
 import type { SessionRecord } from '../../../session/record.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
-import { createTally, type SessionTally } from './session-tally.ts';
+import { createTally, type SessionTally, type WritableTally } from './session-tally.ts';
 
 /** A tally that may have to read all records first. */
-export interface StoreTally extends SessionTally {
+export interface StoreTally extends SessionTally, Pick<WritableTally, 'noteElsewhere'> {
   /** Resolves when it has seen every record once. @throws CairnError, storage codes */
   ready(): Promise<void>;
 }
@@ -19,7 +19,7 @@ export function tallied(
   let isComplete = false;
   const list = async function* (): AsyncGenerator<SessionRecord> {
     // A record that is being created may not be listed yet.
-    const unseen = new Set([...tally.ids()].filter((id) => !arriving.has(id)));
+    const unseen = new Set([...tally.ids()].filter((id) => !arriving.has(id) && !tally.isOnlyTold(id)));
     for await (const record of store.list()) {
       unseen.delete(record.id);
       tally.note(record);
@@ -43,7 +43,7 @@ export function tallied(
     properties: store.properties,
     // Counted before it is created: of two that ask at the same time the second one sees the first.
     create: async (record) => {
-      const isNew = !tally.has(record.id);
+      const isNew = !tally.has(record.id) || tally.isOnlyTold(record.id);
       if (isNew) tally.note(record);
       arriving.add(record.id);
       try {

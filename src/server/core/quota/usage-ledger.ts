@@ -26,6 +26,8 @@ export interface UsageLedger {
   isCounted(session: string): boolean;
   /** Charges a session's bytes once. Durable when it resolves. @throws CairnError, storage codes */
   charge(session: string, charged: readonly Charged[], bytes: number): Promise<void>;
+  /** Reads what other servers have charged until now. @throws CairnError, storage codes */
+  refresh(): Promise<void>;
   /** Forgets sessions of this server whose records say by now that they are over. */
   settle(isOver: (session: string) => boolean): void;
 }
@@ -67,7 +69,7 @@ export async function openUsageLedger(
 
 /** A ledger in memory, which `document` keeps if it is given. */
 export function createUsageLedger(
-  document: Pick<TypedDocument<Kept>, 'value' | 'change'> = inMemory(),
+  document: Pick<TypedDocument<Kept>, 'value' | 'change' | 'look'> = inMemory(),
   now: () => number = Date.now,
 ): UsageLedger {
   const known = derivedFrom(document, indexOf);
@@ -77,6 +79,7 @@ export function createUsageLedger(
   const settled = new Set<string>();
   return {
     publishedBytes: (id) => known().bytes.get(id) ?? 0,
+    refresh: () => document.look(),
     isCounted: (session) => known().counted.has(session) && !settled.has(session),
     settle: (isOver) => {
       const { counted } = known();
@@ -122,12 +125,13 @@ function indexOf({ published, counted }: Kept = NOTHING): {
   return { bytes: new Map(published.map(({ id, bytes }) => [id, bytes])), counted: new Set(counted) };
 }
 
-function inMemory(): Pick<TypedDocument<Kept>, 'value' | 'change'> {
+function inMemory(): Pick<TypedDocument<Kept>, 'value' | 'change' | 'look'> {
   let value: Kept | undefined;
   return {
     get value() {
       return value;
     },
     change: async (update) => void (value = update(value) ?? value),
+    look: async () => undefined,
   };
 }

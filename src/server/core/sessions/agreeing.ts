@@ -4,6 +4,7 @@ import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
 import { mayCompare } from '../../../session/scopes.ts';
 import { bringsBytes } from '../../../session/pass-record.ts';
 import type { Authorization } from '../../../session/authorization.ts';
+import { announcementOf } from '../quota/announcements.ts';
 import { checkBytes, openUsage, type Usage } from '../quota/quota.ts';
 import type { SessionWork } from './admission.ts';
 import type { LiveSession } from './live-session.ts';
@@ -74,7 +75,8 @@ async function agree(
   const { manifestBytes = 0 } = pass;
   const { bytesTotal } = plan.layout;
   const { linkBytes, takeRoom, openChunks } = await needsOf(room, live, plan);
-  await openUsage(usage);
+  const bringing = bringsBytes(pass) ? (bytesTotal ?? 0) + linkBytes : 0;
+  await openUsage(usage, announcementOf(record.value, { bytes: bringing }));
   try {
     // First, since it asks the disk: nothing may wait between the check of the quota and the record.
     await takeRoom();
@@ -89,6 +91,7 @@ async function agree(
   } catch (error) {
     usage.tally.release(id);
     room.shrink(id, manifestBytes);
+    await usage.announcements?.tell(announcementOf(record.value, { bytes: 0 }));
     content.plan.forget();
     await content.closeChunks({ sync: false });
     throw error;

@@ -1,6 +1,7 @@
 /** Documents that a client sends are read within the room and the quotas that its session has. */
 import type { CoreLimits } from '../core-limits.ts';
 import type { Limiter } from '../limiter.ts';
+import { announcementOf } from '../quota/announcements.ts';
 import { checkManifest, openUsage, type Usage } from '../quota/quota.ts';
 import type { SessionWork } from './admission.ts';
 import type { StagingRoom } from './staging-room.ts';
@@ -70,7 +71,11 @@ export function createTakeDocument(options: DocumentTakingOptions): TakeDocument
     };
     const cost = Math.min(lengthBytes ?? Infinity, FIRST_BYTES);
     return manifestLimiter({ principal, signal, cost }, async (grow) => {
-      await openUsage(usage);
+      const { value: record } = work.live.record;
+      await openUsage(
+        usage,
+        announcementOf(record, { manifestBytes: before.manifestBytes + (lengthBytes ?? 0) }),
+      );
       try {
         check(lengthBytes ?? 0, 0);
         await room.takeDocuments(id, before.roomBytes + (lengthBytes ?? 0), pass);
@@ -84,11 +89,18 @@ export function createTakeDocument(options: DocumentTakingOptions): TakeDocument
           await grow(mayHoldBytes);
         });
         const { encodedBytes, entries, keep } = await read(body);
+        const taken = {
+          manifestBytes: before.manifestBytes + encodedBytes,
+          entries: before.entries + entries,
+        };
+        await openUsage(usage, announcementOf(record, taken));
         check(Math.max(lengthBytes ?? 0, encodedBytes), entries);
         return await keep(room.of(id) - before.roomBytes);
       } catch (error) {
         usage.tally.release(id);
         room.shrink(id, roomBefore);
+        const { manifestBytes, entries } = before;
+        await usage.announcements?.tell(announcementOf(record, { manifestBytes, entries }));
         throw error;
       }
     });

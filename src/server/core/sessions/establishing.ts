@@ -10,6 +10,7 @@ import type { ContentStore } from '../../../storage/content-store.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
 import type { SessionTerms } from '../../../wire/messages.ts';
 import type { CoreLimits } from '../core-limits.ts';
+import { announcementOf } from '../quota/announcements.ts';
 import { checkNewSession, openUsage, type Usage } from '../quota/quota.ts';
 import { backupPathOf } from './backup-place.ts';
 import { checkMayDelete } from './deletions-taking.ts';
@@ -87,8 +88,14 @@ export function createKeepRecord(
   limits: Pick<CoreLimits, 'maxSessions' | 'maxSessionsPerPrincipal'>,
 ): KeepRecord {
   return async (record, authorization) => {
-    await openUsage(usage);
-    checkNewSession(usage, { authorization, session: record.id }, limits);
+    const wanted = { ...record, authorization };
+    await openUsage(usage, announcementOf(wanted, {}));
+    try {
+      checkNewSession(usage, { authorization, session: record.id }, limits);
+    } catch (error) {
+      await usage.announcements?.tell(announcementOf(wanted, {}, 'withdrawn'));
+      throw error;
+    }
     try {
       await sessions.create(record);
     } catch (error) {

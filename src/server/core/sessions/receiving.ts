@@ -9,6 +9,7 @@ import type { ChunkWriter } from '../../../transfer/chunk-store.ts';
 import { receiveChunk, type ExpectedChunk } from '../../../transfer/chunk-transfer.ts';
 import { offsetMismatch } from '../../../transfer/offset-mismatch.ts';
 import type { SyncStatus } from '../../../wire/messages.ts';
+import { announcementOf } from '../quota/announcements.ts';
 import { checkBytes, openUsage, type Usage } from '../quota/quota.ts';
 import type { SessionWork } from './admission.ts';
 import type { IncomingChunks } from './incoming-chunks.ts';
@@ -92,8 +93,8 @@ async function growStream(
   const { authorization } = record.value;
   const bytes = chunk * manifest.chunkSizeBytes + lengthBytes;
   if (!isStream(manifest)) return;
-  await openUsage(usage);
   const beforeBytes = usage.tally.bytesOf(id);
+  await openUsage(usage, bytes > beforeBytes ? announcementOf(record.value, { bytes }) : undefined);
   // First: a chunk that the quota refuses takes no room from others.
   if (authorization !== undefined && bytes > beforeBytes)
     checkBytes(usage, authorization, record.value, bytes);

@@ -4,6 +4,7 @@ import type { ManifestParameters } from '../../../manifest/manifest.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { Limiter } from '../limiter.ts';
 import type { CoreLimits } from '../core-limits.ts';
+import { announcementOf } from '../quota/announcements.ts';
 import { checkEntries, openUsage, type Usage } from '../quota/quota.ts';
 import { scanTree, type ScannedTree } from '../scan-tree.ts';
 import type { SessionWork } from './admission.ts';
@@ -51,7 +52,7 @@ export function createScanSource(options: SourceScanOptions): ScanSource {
     const { length: entries } = manifest.entries;
     const uncarried = tree.uncarried.size === 0 ? {} : { uncarried: Object.fromEntries(tree.uncarried) };
     const manifestBytes = manifest.encodedBytes;
-    await openUsage(usage);
+    await openUsage(usage, announcementOf(live.record.value, { manifestBytes, entries }));
     if (authorization !== undefined) checkEntries(usage, { authorization, session: id }, entries, limits);
     await room.takeDocuments(id, manifestBytes, pass);
     const area = await live.content.area.get();

@@ -36,6 +36,8 @@ export interface StagingRoom {
    * like {@link take}
    */
   growStream(id: string, bytes: number): Promise<void>;
+  /** Notes how much a session has at another node; 0: it needs none any more. */
+  noteElsewhere(id: string, bytes: number): void;
   /** Gives back the room of a session that has ended. */
   release(id: string): void;
   /** Begins to count again: `note` takes every record, `done` drops the sessions without one. */
@@ -97,6 +99,10 @@ export function createStagingRoom(
       check(id, bytes);
       await checkDisk(content, bytes - of(id), limits.keepFreeBytes);
       grow(id, bytes);
+    },
+    noteElsewhere: (id, bytes) => {
+      if (bytes === 0) set(id, undefined);
+      else if (bytes > of(id)) set(id, bytes);
     },
     release: (id) => set(id, undefined),
     recount: taken.recount,
