@@ -48,7 +48,7 @@ export const PUBLISHER_LEASE_MS = 60_000;
 export async function openNodes(
   changes: Partial<ServerOptions> = {},
   objects: ObjectStore = createMemoryObjects(),
-  hub?: MemoryHub,
+  hub?: Pick<MemoryHub, 'node'>,
 ): Promise<Nodes> {
   const clock = { aheadMs: 0 };
   const start = (): Promise<TestNode> => startNode(objects, clock, { ...changes, memory: hub?.node() });

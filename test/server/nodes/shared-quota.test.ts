@@ -20,7 +20,7 @@ interface Wanted {
 }
 
 /** Three servers that have read all records, of which there are none. @param hub none: they tell each other nothing */
-async function open({ quota, limits }: Wanted, hub?: MemoryHub): Promise<Nodes['nodes']> {
+async function open({ quota, limits }: Wanted, hub?: Pick<MemoryHub, 'node'>): Promise<Nodes['nodes']> {
   const quotas = quota === undefined ? {} : { quota };
   const authenticators = [createStaticToken(ALICE, { id: 'token:a', principal: 'alice', ...quotas })];
   // The ledger of real nodes is one document; one in memory stands for it.
