@@ -66,6 +66,7 @@ export function createFoundation(
     tellsShared: () => late.isElected(),
     nodes: () => options.node?.count(),
     stagedBytes: () => room.bytes,
+    memory: options.memory,
     freeBytes: () => readiness.freeBytesByPlace(),
   });
   const { store, tally } = tallied(mortal(sessions, life), clock.now);

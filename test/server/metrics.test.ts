@@ -9,6 +9,7 @@ import { CairnError } from '../../src/base/errors.ts';
 import { storagePlace } from '../../src/storage/disk/tree/storage-place.ts';
 import { file, transferOf, type SampleTransfer } from '../suites/staged-transfer.ts';
 import { asNobody } from '../storage/local-disk-fixtures.ts';
+import { createMemoryHub } from '../support/memory-stores/memory-shared-memory.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 import { ALICE, BOB, call, openPush, openScene, until, type HandSession, type Scene } from './by-hand.ts';
 
@@ -42,6 +43,26 @@ async function cutChunk(session: HandSession, chunk: number, sentBytes: number):
   await until(async () => session.scene.logged.some((line) => line.startsWith('connection lost')));
   expect(await session.bytesThere(chunk)).toBe(sentBytes);
 }
+
+test('metrics tell whether the memory of several servers answers, and nothing of it where there is none', async () => {
+  const memory = {
+    ...createMemoryHub().node(),
+    isThere: false,
+    asked: { answered: 5, failed: 2, skipped: 7 },
+  };
+  const scene = await openScene('memory', { authenticators, metrics: openPrometheusMetrics, memory });
+  for (const isThere of [false, true]) {
+    Object.assign(memory, { isThere });
+    const page = await pageOf(scene);
+    expect(page).toContain(`\ncairn_redis_up ${isThere ? 1 : 0}\n`);
+    const counts = ['answered', 'failed', 'skipped'].map((outcome) =>
+      valueOf(page, `cairn_redis_requests_total{outcome="${outcome}"}`),
+    );
+    expect(counts).toEqual([5, 2, 7]);
+  }
+  const alone = await openScene('memory', { authenticators, metrics: openPrometheusMetrics });
+  expect(await pageOf(alone)).not.toContain('cairn_redis');
+});
 
 test('metrics are for administrators, and say in which format they are', async () => {
   const scene = await openScene('local disk', { authenticators, metrics: openPrometheusMetrics });

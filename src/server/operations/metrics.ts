@@ -1,4 +1,5 @@
 /** The counters of a server, independent of the format that shows them. The core knows only callbacks. */
+import type { SharedMemory } from '../../storage/state/shared-memory.ts';
 import type { SessionState } from '../../session/state.ts';
 import type { Collected } from '../core/sessions/collecting.ts';
 import type { RequestMetrics } from '../http/count-failure.ts';
@@ -42,6 +43,8 @@ export interface MetricsSources {
   openConnections(): Promise<number>;
   /** Bytes that unfinished pushes have reserved in staging. */
   stagedBytes(): number;
+  /** What nodes share beside their store; undefined where they share nothing else. */
+  readonly memory: Pick<SharedMemory, 'isThere' | 'asked'> | undefined;
   /** By the name of the place; see {@link StoragePlace}. */
   freeBytes(): Promise<ReadonlyMap<string, number>>;
 }

@@ -1,6 +1,7 @@
 /** The metrics of a server for Prometheus. Jobs of the command line have a few of their own. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { SESSION_STATES } from '../../session/session-states.ts';
+import { metricsOfMemory } from './memory-metrics.ts';
 import type { ExposedMetrics, MetricsSources } from './metrics.ts';
 
 /** A sync of some MiB takes milliseconds on a good disk, and seconds on a bad one. */
@@ -12,6 +13,7 @@ export function openPrometheusMetrics(sources: MetricsSources): ExposedMetrics {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
   for (const gauge of gaugesOf(sources)) registry.registerMetric(gauge);
+  for (const metric of metricsOfMemory(sources.memory)) registry.registerMetric(metric);
   const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
     new Counter({ name: `cairn_${name}`, help, labelNames, registers });
   const requests = counter(

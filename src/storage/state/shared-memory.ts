@@ -11,6 +11,15 @@ export interface WindowCount {
   readonly leftMs: number;
 }
 
+/** How often a node has asked its memory. */
+export interface AskedCounts {
+  readonly answered: number;
+  /** No answer in time, or an error. */
+  readonly failed: number;
+  /** Not asked, since it had not answered before. */
+  readonly skipped: number;
+}
+
 /** A memory of several nodes. */
 export interface SharedMemory {
   /** Tells the other nodes which documents have changed. */
@@ -33,5 +42,6 @@ export interface SharedMemory {
   append(text: string): Promise<readonly string[] | undefined>;
   /** Whether it answered the last time that it was asked. */
   readonly isThere: boolean;
+  readonly asked: AskedCounts;
   close(): void;
 }

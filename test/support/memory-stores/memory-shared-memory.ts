@@ -50,6 +50,7 @@ export function createMemoryHub(now: () => number = () => performance.now()): Me
         get isThere() {
           return !hub.isAway;
         },
+        asked: { answered: 0, failed: 0, skipped: 0 },
         ring: async (keys) => {
           hub.asked.ring += 1;
           if (hub.isAway) return;

@@ -2,7 +2,7 @@
 import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import { printable } from '../../../base/safe-path.ts';
-import type { RedisMemory } from '../../../storage/state/redis/redis-memory.ts';
+import type { SharedMemory } from '../../../storage/state/shared-memory.ts';
 import { readSecretFile } from '../../access/client-token.ts';
 import type { Environment } from '../../access/user-directories.ts';
 import type { RedisUrl } from './redis-url.ts';
@@ -20,7 +20,7 @@ export async function openServedRedis(
   url: RedisUrl,
   storeId: string,
   { env, log }: { readonly env: Environment; readonly log: Pick<Logger, 'info' | 'warn'> },
-): Promise<RedisMemory> {
+): Promise<SharedMemory> {
   const [{ openRedisLink }, { createRedisMemory }] = await Promise.all([
     import('../../../storage/state/redis/redis-link.ts'),
     import('../../../storage/state/redis/redis-memory.ts'),

@@ -6,6 +6,7 @@ import type { Redis, RedisOptions } from 'iovalkey';
 import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import { repeatedly } from '../../../base/repeatedly.ts';
+import type { AskedCounts } from '../shared-memory.ts';
 import { createCircuitBreaker } from './circuit-breaker.ts';
 
 /** Where a Redis is, and who asks it. */
@@ -20,15 +21,6 @@ export interface RedisPlace {
   readonly shown: string;
 }
 
-/** How many questions there were. */
-export interface AskedCounts {
-  answered: number;
-  /** No answer in time, or an error. */
-  failed: number;
-  /** Not asked, since it did not answer before. */
-  skipped: number;
-}
-
 /** One Redis. No function throws. */
 export interface RedisLink {
   /** Asks it; undefined where it is left alone, answers an error, or none in time. */
@@ -36,7 +28,7 @@ export interface RedisLink {
   /** Calls `onMessage` with each message of a channel, and with undefined whenever it begins, or begins again, to listen. */
   subscribe(channel: string, onMessage: (text: string | undefined) => void): () => void;
   readonly isThere: boolean;
-  readonly counts: Readonly<AskedCounts>;
+  readonly asked: AskedCounts;
   close(): void;
 }
 
@@ -78,22 +70,22 @@ export async function openRedisLink(
   const options = optionsOf(place, answerMs);
   const client = new Client(options);
   const breaker = createCircuitBreaker({ maxFailures: MAX_FAILURES, restMs: REST_MS, now });
-  const counts: AskedCounts = { answered: 0, failed: 0, skipped: 0 };
+  const asked = { answered: 0, failed: 0, skipped: 0 };
   const tell = tellSometimes(log, place.shown, now);
   client.on('error', tell.away);
   const ask: RedisLink['ask'] = async (question) => {
     if (!breaker.mayAsk()) {
-      counts.skipped += 1;
+      asked.skipped += 1;
       return undefined;
     }
     try {
       const answer = await question(client);
-      counts.answered += 1;
+      asked.answered += 1;
       breaker.succeeded();
       tell.back();
       return answer;
     } catch (error) {
-      counts.failed += 1;
+      asked.failed += 1;
       breaker.failed();
       tell.away(error);
       return undefined;
@@ -108,7 +100,7 @@ export async function openRedisLink(
   }
   return {
     ask,
-    counts,
+    asked,
     get isThere() {
       return client.status === 'ready' && breaker.isClosed;
     },

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import * as v from 'valibot';
 import type { SharedMemory } from '../shared-memory.ts';
-import type { AskedCounts, RedisLink } from './redis-link.ts';
+import type { RedisLink } from './redis-link.ts';
 import { APPEND, COUNT, NOTE_VERSION } from './redis-scripts.ts';
 
 /** So long a version counts as the newest. A node that dies between the store and Redis leaves an older one for this long. */
@@ -19,17 +19,12 @@ const Counted = v.tuple([v.number(), v.number()]);
 const Entry = v.tuple([v.string(), v.array(v.string())]);
 const Appended = v.tuple([v.string(), v.array(Entry)]);
 
-/** The memory, and how often it was asked. */
-export interface RedisMemory extends SharedMemory {
-  readonly counts: Readonly<AskedCounts>;
-}
-
 /**
  * Makes the memory of one node.
  *
  * @param storeId the same for all nodes of a store: several stores may share a Redis
  */
-export function createRedisMemory(link: RedisLink, storeId: string): RedisMemory {
+export function createRedisMemory(link: RedisLink, storeId: string): SharedMemory {
   const node = randomBytes(9).toString('base64url');
   // The braces keep all keys of a store on one node of a cluster.
   const prefix = `cairn:{${createHash('sha256').update(storeId).digest('hex').slice(0, 16)}}:`;
@@ -62,7 +57,7 @@ export function createRedisMemory(link: RedisLink, storeId: string): RedisMemory
     get isThere() {
       return link.isThere;
     },
-    counts: link.counts,
+    asked: link.asked,
     close: () => link.close(),
   };
 }

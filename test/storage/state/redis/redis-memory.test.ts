@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openRedisLink, type RedisLink } from '../../../../src/storage/state/redis/redis-link.ts';
-import { createRedisMemory, type RedisMemory } from '../../../../src/storage/state/redis/redis-memory.ts';
+import { createRedisMemory } from '../../../../src/storage/state/redis/redis-memory.ts';
+import type { SharedMemory } from '../../../../src/storage/state/shared-memory.ts';
 import { createMemoryHub } from '../../../support/memory-stores/memory-shared-memory.ts';
 import { hasRedis, startRedis, type TestRedis } from '../../../support/redis.ts';
 import { sharedMemorySuite } from '../../../suites/shared-memory.ts';
@@ -13,7 +14,7 @@ interface Line {
 }
 
 interface Opened {
-  readonly memory: RedisMemory;
+  readonly memory: SharedMemory;
   readonly link: RedisLink;
   readonly lines: readonly Line[];
   readonly clock: { ms: number };
@@ -102,7 +103,7 @@ describe.skipIf(!hasRedis)('over a real Redis, which has to be installed', () =>
     expect(await memory.versionOf('s')).toBeUndefined();
     redis.hang();
     for (let count = 0; count < 10; count += 1) expect(await memory.count('k', 60_000)).toBeUndefined();
-    expect(memory.counts).toEqual({ answered: 1, failed: 3, skipped: 7 });
+    expect(memory.asked).toEqual({ answered: 1, failed: 3, skipped: 7 });
     expect(memory.isThere).toBe(false);
     expect(lines.map(({ level }) => level)).toEqual(['warn']);
     redis.goOn();
