@@ -3,8 +3,10 @@
  * of the log, not errors of requests.
  */
 import type { Redis, RedisOptions } from 'iovalkey';
+import { atMost } from '../../../base/at-most.ts';
 import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
+import { masked } from '../../../base/masked.ts';
 import { repeatedly } from '../../../base/repeatedly.ts';
 import type { AskedCounts } from '../shared-memory.ts';
 import { createCircuitBreaker } from './circuit-breaker.ts';
@@ -131,7 +133,7 @@ function optionsOf(
     db: database,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
-    ...(isTls ? { tls: { servername: host } } : {}),
+    ...(isTls ? { tls: {} } : {}),
     lazyConnect: true,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -158,13 +160,14 @@ async function connect(
     client.on('error', (error: Error) => {
       if (!DENIED.test(error.message)) return;
       const message = `the Redis at ${shown} refuses its user or its password (${error.message}); set CAIRN_REDIS_PASSWORD, or CAIRN_REDIS to a URL with both`;
-      reject(new CairnError('config-invalid', message, { cause: error }));
+      // Without its cause, which has the words of the command: the password.
+      reject(new CairnError('config-invalid', message));
     });
   });
   // Nobody waits for it once the start is over.
   denied.catch(() => undefined);
   const connected = client.connect().then(() => client.ping());
-  await Promise.race([denied, connected.catch(onAway)]);
+  await atMost(CONNECT_MS, Promise.race([denied, connected.catch(onAway)]));
 }
 
 interface Hearing {
@@ -210,7 +213,8 @@ function tellSometimes(
       toldAtMs = now();
       isToldAway = true;
       log.warn(
-        { redis, err: error },
+        // Not the error itself: it has the words of its command, which may be the password.
+        { redis, reason: masked(error instanceof Error ? error.message : String(error)) },
         'Redis does not answer: this node goes on without it, and counts failed authentications by itself',
       );
     },

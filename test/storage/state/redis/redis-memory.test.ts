@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+import * as iovalkey from 'iovalkey';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openRedisLink, type RedisLink } from '../../../../src/storage/state/redis/redis-link.ts';
 import { createRedisMemory } from '../../../../src/storage/state/redis/redis-memory.ts';
@@ -191,8 +193,42 @@ describe.skipIf(!hasRedis)('over a real Redis, which has to be installed', () =>
       .toMatchObject({ count: 1 });
   });
 
+  it('a Redis that hangs delays no start for long, and is used once it goes on', async () => {
+    const redis = await startRedis();
+    redis.hang();
+    const { memory, clock } = await open(redis, { answerMs: 100 });
+    expect(await memory.count('k', 60_000)).toBeUndefined();
+    redis.goOn();
+    await expect
+      .poll(
+        async () => {
+          clock.ms += 1000;
+          return memory.count('k', 60_000);
+        },
+        { timeout: 20_000 },
+      )
+      .toBeDefined();
+  });
+
+  it('a password that is changed while a server runs stands in no line of its log', async () => {
+    const redis = await startRedis(['--requirepass', 'first-secret']);
+    const { memory, lines } = await open(redis, { password: 'first-secret' });
+    const administrator = new iovalkey.Redis({ port: redis.port, password: 'first-secret' });
+    onTestFinished(() => administrator.disconnect());
+    await administrator.config('SET', 'requirepass', 'second-secret');
+    await administrator.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await expect.poll(() => lines.length, { timeout: 20_000 }).toBeGreaterThan(0);
+    expect(await memory.versionOf('s')).toBeUndefined();
+    expect(JSON.stringify(lines)).not.toContain('secret');
+    const shown = lines.map(({ fields }) => inspect(fields, { depth: 9 })).join('');
+    expect(shown).toContain('reason');
+    expect(shown).not.toContain('secret');
+  });
+
   it('a wrong password, or none, is refused at the start', async () => {
     const redis = await startRedis(['--requirepass', 'right']);
+    const refused = await open(redis, { password: 'wrong-secret' }).catch((error: unknown) => error);
+    expect(inspect(refused, { depth: 9 })).not.toContain('wrong-secret');
     expect(await codeOf(() => open(redis))).toBe('config-invalid');
     expect(await codeOf(() => open(redis, { password: 'wrong' }))).toBe('config-invalid');
     expect(await (await open(redis, { password: 'right' })).memory.count('k', 1000)).toMatchObject({
