@@ -139,6 +139,29 @@ test('the chunks of a pull cost no reads of its record, and those of a push one 
   expect(reads).toBe(0);
 });
 
+test('a client that has resumed a pull at another server is refused nowhere, although the memory was away meanwhile and speaks of an older record', async () => {
+  const hub = createMemoryHub();
+  const { nodes } = await openNodes({}, createMemoryObjects(), hub);
+  const [one, other] = nodes;
+  const transfer = transferOf(one.stores.content, 'in', [directory(''), file('a', 2 * CHUNK)]);
+  const push = await openPush(one, transfer);
+  for (let chunk = 0; chunk < 2; chunk += 1) await push.putChunk(chunk);
+  expect((await push.commit()).status).toBe(200);
+  const pull = await establish(one, transfer, 'pull');
+  expect((await pull.call('GET', 'manifest')).status).toBe(200);
+  // The first server has the record of a session that is not open yet.
+  hub.isAway = true;
+  expect((await at(other, pull).sendPlan()).status).toBe(200);
+  hub.isAway = false;
+  expect((await at(one, pull).call('GET', 'chunks/0')).status).toBe(200);
+  // And then one of an older epoch.
+  hub.isAway = true;
+  const newer = at(other, pull);
+  expect((await newer.resume()).status).toBe(200);
+  hub.isAway = false;
+  expect((await at(one, newer).call('GET', 'chunks/1')).status).toBe(200);
+});
+
 test('a stale client is refused at every server while the memory still has what was before the takeover', async () => {
   const hub = createMemoryHub();
   const { nodes, record } = await openNodes({}, createMemoryObjects(), hub);

@@ -96,6 +96,12 @@ export function createAdmission(options: AdmissionOptions): Admit {
     const how = onlyReads === true && asking === undefined ? 'recent' : 'newest';
     const admitted = async (live: LiveSession): Promise<void> => {
       const { record } = live;
+      if (how === 'recent') {
+        await newestWhereRefused(live, () => {
+          record.admit(proof, event);
+          checkAuthorized(live, (authorization) => checkStands(authorization, mayBeLate));
+        });
+      }
       checkPrincipal(live, asking?.principal);
       if (asking === undefined && !isOfSession(record.value, proof.credential)) {
         // Without a token or a credential of the session, a stranger must not learn that it exists.
@@ -127,6 +133,15 @@ export function createAdmission(options: AdmissionOptions): Admit {
     };
     return sessions.use(id, admitted, how);
   };
+}
+
+/** A record of a few seconds ago refuses nobody: where it would, the newest one is read. */
+async function newestWhereRefused({ record }: LiveSession, check: () => void): Promise<void> {
+  try {
+    check();
+  } catch {
+    await record.refresh(); // the checks that follow throw what still holds
+  }
 }
 
 /** A record of an older cairn has no authorization. */
