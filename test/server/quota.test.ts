@@ -258,7 +258,8 @@ describe('tokens that end during a commit', () => {
             },
           })),
       });
-      const session = await openPush(scene, sample(scene, 'one'));
+      // No sync point comes before that of the commit.
+      const session = await openPush(scene, sample(scene, 'one'), { sync: 'close' });
       for (let chunk = 0; chunk < 2; chunk++) await session.putChunk(chunk);
       events.onSync = () => {
         if (how === 'revoked') events.isRevoked = true;

@@ -46,10 +46,15 @@ const SURELY_LONG_MS = 60;
  *
  * @throws CairnError what {@link greet} throws
  */
-export async function discover(connection: Connection, url: URL, signal: AbortSignal): Promise<Discovery> {
-  const found = await find(connection, url, signal);
+export async function discover(
+  connection: Connection,
+  url: URL,
+  signal: AbortSignal,
+  now = (): number => performance.now(),
+): Promise<Discovery> {
+  const found = await find(connection, url, signal, now);
   if (found.hello === undefined || found.roundTripMs < SURELY_LONG_MS)
-    return (await greetFound(connection, found, signal)).endpoint;
+    return (await greetFound(connection, found, signal, now)).endpoint;
   const { hello, roundTripMs, ...endpoint } = found;
   return { ...endpoint, roundTripMs, ...abilitiesOf(checked(hello)) };
 }
@@ -65,8 +70,9 @@ export async function greet(
   connection: Connection,
   url: URL,
   signal: AbortSignal,
+  now = (): number => performance.now(),
 ): Promise<{ endpoint: Discovery; hello: Hello }> {
-  return greetFound(connection, await find(connection, url, signal), signal);
+  return greetFound(connection, await find(connection, url, signal, now), signal, now);
 }
 
 interface Found extends Endpoint {
@@ -76,16 +82,21 @@ interface Found extends Endpoint {
   readonly hello: string | undefined;
 }
 
-async function find(connection: Connection, url: URL, signal: AbortSignal): Promise<Found> {
+async function find(
+  connection: Connection,
+  url: URL,
+  signal: AbortSignal,
+  now: () => number,
+): Promise<Found> {
   if (url.search !== '' || url.hash !== '') {
     throw new CairnError(
       'usage',
       `the URL has a query or a fragment; write a ? in a name as %3F and a # as %23`,
     );
   }
-  const askedAtMs = performance.now();
+  const askedAtMs = now();
   const found = await connection.exchange({ method: 'HEAD', url, signal });
-  const tookMs = performance.now() - askedAtMs;
+  const tookMs = now() - askedAtMs;
   await found.discard();
   const root = protocolRootOf(found.header('link'), url);
   if (root === undefined) {
@@ -100,10 +111,11 @@ async function greetFound(
   connection: Connection,
   { root, target }: Endpoint,
   signal: AbortSignal,
+  now: () => number,
 ): Promise<{ endpoint: Discovery; hello: Hello }> {
-  const askedAtMs = performance.now();
+  const askedAtMs = now();
   const answer = await connection.request({ method: 'GET', url: root, signal });
-  const roundTripMs = performance.now() - askedAtMs;
+  const roundTripMs = now() - askedAtMs;
   const hello = checked(await answer.text(MAX_HELLO_BYTES));
   return { endpoint: { root, target, roundTripMs, ...abilitiesOf(hello) }, hello };
 }

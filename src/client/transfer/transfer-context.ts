@@ -93,7 +93,7 @@ export async function openContext(options: ContextOptions): Promise<TransferCont
   });
   try {
     const isFinal = (error: CairnError): boolean => isHopeless(error) && !isPatient();
-    const found = await retrier.run(() => discover(connection, url, signal), { isFinal });
+    const found = await retrier.run(() => discover(connection, url, signal, now), { isFinal });
     const { roundTripMs } = found;
     retrier.progressed();
     const isLongLine = roundTripMs >= LONG_ROUND_TRIP_MS;
