@@ -308,6 +308,14 @@ export class HandSession {
     return this.post('POST', 'commit', { ...this.claim(), excluded: [], ...changes });
   }
 
+  /** The same, asked again as a client does as long as the answer is that it goes on. */
+  async commitToEnd(changes: Partial<CommitRequest> = {}): Promise<Answer> {
+    for (;;) {
+      const answer = await this.commit(changes);
+      if (answer.status !== 202) return answer;
+    }
+  }
+
   claim(): { digest: string; bytesTotal: number } {
     const chunks = Array.from({ length: chunkCountOf(this.transfer) }, (_, chunk) => chunk);
     const bytesOf = (chunk: number): Buffer => chunkBytes(this.transfer, chunk);

@@ -40,7 +40,7 @@ test('an abort is refused while another node publishes, and the tree is publishe
   expect([refusedByToken.status, refusedByToken.json.code]).toEqual([409, 'session-state']);
   goOn();
   await committing;
-  expect((await at(b, session).commit()).status).toBe(200);
+  expect((await at(b, session).commitToEnd()).status).toBe(200);
   expect(await publishedEntries(b, session.transfer)).toBe(41);
 });
 
@@ -62,10 +62,10 @@ test.each(['before', 'after'] as const)(
 test('a commit that failed before it published anything can be aborted at any node', async () => {
   const { nodes } = await openNodes();
   const [a, b] = nodes;
-  await (await pushed(a, treeOf(a, 'in/the-way', 1))).commit();
+  await (await pushed(a, treeOf(a, 'in/the-way', 1))).commitToEnd();
   const items = [directory(''), file('a', 'another'), file('the-way', 'a file')];
   const session = await pushed(a, transferOf(a.stores.content, 'in', items));
-  expect((await session.commit()).json.code).toBe('is-directory');
+  expect((await session.commitToEnd()).json.code).toBe('is-directory');
   expect((await at(b, session).call('DELETE', '')).status).toBe(200);
   expect(await b.stores.content.lookup(['in/a'])).toEqual([undefined]);
   expect(await b.stores.content.listStaging()).toEqual([]);
@@ -104,7 +104,7 @@ test('a session whose lease ends while another node publishes it does not expire
   expect((await at(b, session).commit()).json.state).toBe('committing');
   goOn();
   await committing;
-  expect((await at(b, session).commit()).status).toBe(200);
+  expect((await at(b, session).commitToEnd()).status).toBe(200);
   expect(await publishedEntries(b, session.transfer)).toBe(41);
 });
 

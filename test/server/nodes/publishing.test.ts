@@ -24,7 +24,7 @@ test('a commit at another node waits for the node that publishes it, and publish
   expect([polled.status, polled.json.state]).toEqual([202, 'committing']);
   expect((await record(session.terms.session))?.publisher).toMatchObject({ term: 1, begun: true });
   goOn();
-  expect((await at(c, session).commit()).status).toBe(200);
+  expect((await at(c, session).commitToEnd()).status).toBe(200);
   expect([200, 202]).toContain((await first).status);
   expect([b.published, c.published]).toEqual([[], []]);
   expect(await publishedEntries(c, session.transfer)).toBe(41);
@@ -35,7 +35,7 @@ test('a commit at three nodes at once is published by one of them, and answered 
   const [a] = nodes;
   for (let round = 0; round < 10; round += 1) {
     const session = await pushed(a, treeOf(a, `tree-${round}`, 3));
-    const answers = await Promise.all(nodes.map((node) => at(node, session).commit()));
+    const answers = await Promise.all(nodes.map((node) => at(node, session).commitToEnd()));
     expect(answers.map(({ status, json }) => [status, json.state])).toEqual(
       Array.from({ length: 3 }, () => [200, 'committed']),
     );
@@ -48,11 +48,11 @@ test('a pull that is committed at three nodes at once is committed for all of th
   const { nodes } = await openNodes();
   const [a] = nodes;
   const transfer = treeOf(a, 'tree', 3);
-  await (await pushed(a, transfer)).commit();
+  await (await pushed(a, transfer)).commitToEnd();
   const session = await establish(a, transfer, 'pull');
   await session.call('GET', 'manifest');
   await session.sendPlan();
-  const answers = await Promise.all(nodes.map((node) => at(node, session).commit()));
+  const answers = await Promise.all(nodes.map((node) => at(node, session).commitToEnd()));
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
 });
 
@@ -67,7 +67,7 @@ test('a commit whose node has died is published by the next node once the lease 
   expect((await at(b, session).commit()).status).toBe(202);
   expect(b.published).toEqual([]);
   clock.aheadMs += PUBLISHER_LEASE_MS;
-  expect((await at(b, session).commit()).status).toBe(200);
+  expect((await at(b, session).commitToEnd()).status).toBe(200);
   expect(await publishedEntries(b, session.transfer)).toBe(41);
   expect((await record(session.terms.session))?.publisher).toMatchObject({ term: 2, untilMs: 0 });
   expect(b.logged.some((line) => line.startsWith('publishing goes on where it was interrupted'))).toBe(true);
@@ -82,12 +82,12 @@ test('a node whose publishing was taken over changes nothing more, even with a p
   await reached;
   const before = a.published.length;
   clock.aheadMs += PUBLISHER_LEASE_MS;
-  expect((await at(b, session).commit()).status).toBe(200);
+  expect((await at(b, session).commitToEnd()).status).toBe(200);
   const newer = transferOf(c.stores.content, 'tree', [
     directory(''),
     ...Array.from({ length: 40 }, (_, index) => file(`file-${index}`, `a later version of ${index}`)),
   ]);
-  expect((await (await pushed(c, newer)).commit()).status).toBe(200);
+  expect((await (await pushed(c, newer)).commitToEnd()).status).toBe(200);
   goOn();
   expect([200, 202]).toContain((await first).status);
   await until(async () => a.logged.some((line) => line.startsWith('another node has taken over a commit')));
@@ -98,16 +98,16 @@ test('a node whose publishing was taken over changes nothing more, even with a p
 test('a commit that failed at one node fails for the same reason at the next one', async () => {
   const { nodes } = await openNodes();
   const [a, b] = nodes;
-  await (await pushed(a, treeOf(a, 'in/the-way', 1))).commit();
+  await (await pushed(a, treeOf(a, 'in/the-way', 1))).commitToEnd();
   const session = await pushed(
     a,
     transferOf(a.stores.content, 'in', [directory(''), file('the-way', 'a file')]),
   );
   for (const node of [a, b, a]) {
-    const answer = await at(node, session).commit();
+    const answer = await at(node, session).commitToEnd();
     expect([answer.status, answer.json.code]).toEqual([409, 'is-directory']);
   }
-  expect((await at(b, session).commit({ forceReplace: true })).status).toBe(200);
+  expect((await at(b, session).commitToEnd({ forceReplace: true })).status).toBe(200);
 });
 
 test('a commit at one node waits for a chunk that is on its way to another one', async () => {
@@ -137,9 +137,9 @@ test('a node that takes over publishes no chunk that came after the commit with 
   const other = key.replace(/-[0-9a-f]+-[0-9a-f]+$/, `-${'0'.repeat(16)}-ffffffff`);
   await objects.put(other, Buffer.alloc(chunkBytes(session.transfer, 0).length));
   clock.aheadMs += PUBLISHER_LEASE_MS;
-  expect((await at(b, session).commit()).json.code).toBe('digest-mismatch');
+  expect((await at(b, session).commitToEnd()).json.code).toBe('digest-mismatch');
   expect(await publishedEntries(b, session.transfer)).toBe(0);
   await at(b, session).putChunk(0);
-  expect((await at(b, session).commit()).status).toBe(200);
+  expect((await at(b, session).commitToEnd()).status).toBe(200);
   expect(await publishedEntries(b, session.transfer)).toBe(41);
 });

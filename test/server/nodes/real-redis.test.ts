@@ -82,7 +82,7 @@ describe.skipIf(!hasRedis)('three servers over a real Redis, which has to be ins
       else redis.hang();
       for (const node of nodes) {
         expect((await at(node, stale).putChunk(0)).json.code).toBe('session-fenced');
-        expect((await at(node, stale).commit()).json.code).toBe('session-fenced');
+        expect((await at(node, stale).commitToEnd()).json.code).toBe('session-fenced');
       }
       expect((await record(stale.terms.session))?.epoch).toBe(2);
       for (const node of nodes) expect((await at(node, newer).putChunk(0)).status).toBe(200);

@@ -124,7 +124,7 @@ test('the chunks of a pull cost no reads of its record, and those of a push one 
   reads = 0;
   for (let chunk = 0; chunk < 8; chunk += 1) expect((await push.putChunk(chunk)).status).toBe(200);
   expect(reads).toBe(8);
-  expect((await push.commit()).status).toBe(200);
+  expect((await push.commitToEnd()).status).toBe(200);
   const pull = await establish(nodes[0], transfer, 'pull');
   for (const [method, route] of [
     ['GET', 'manifest'],
@@ -146,7 +146,7 @@ test('a client that has resumed a pull at another server is refused nowhere, alt
   const transfer = transferOf(one.stores.content, 'in', [directory(''), file('a', 2 * CHUNK)]);
   const push = await openPush(one, transfer);
   for (let chunk = 0; chunk < 2; chunk += 1) await push.putChunk(chunk);
-  expect((await push.commit()).status).toBe(200);
+  expect((await push.commitToEnd()).status).toBe(200);
   const pull = await establish(one, transfer, 'pull');
   expect((await pull.call('GET', 'manifest')).status).toBe(200);
   // The first server has the record of a session that is not open yet.
@@ -175,8 +175,8 @@ test('a stale client is refused at every server while the memory still has what 
   for (const node of [one, other, third]) {
     const old = at(node, stale);
     expect((await old.putChunk(0)).json.code).toBe('session-fenced');
-    expect((await old.commit()).json.code).toBe('session-fenced');
+    expect((await old.commitToEnd()).json.code).toBe('session-fenced');
   }
   expect((await record(stale.terms.session))?.epoch).toBe(2);
-  expect((await newer.commit()).status).toBe(200);
+  expect((await newer.commitToEnd()).status).toBe(200);
 });

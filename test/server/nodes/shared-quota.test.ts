@@ -80,7 +80,7 @@ test('a quota of bytes counts what was agreed and what was published at other se
     details: { limit: 5 * CHUNK, used: 4 * CHUNK },
   });
   for (let chunk = 0; chunk < 2; chunk += 1) await first.putChunk(chunk);
-  expect((await first.commit()).json).toMatchObject({ state: 'committed' });
+  expect((await first.commitToEnd()).json).toMatchObject({ state: 'committed' });
   // Published bytes count for ever, and those of an aborted push no more.
   expect((await third.sendPlan()).json.code).toBe('quota-exceeded');
   await second.call('DELETE', '');
