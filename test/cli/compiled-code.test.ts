@@ -5,6 +5,7 @@ import {
   chownSync,
   copyFileSync,
   existsSync,
+  lchownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -19,6 +20,9 @@ import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const BIN = resolve(import.meta.dirname, '../../bin/cairn.js');
+const isRoot = process.getuid?.() === 0;
+/** The number of another user. */
+const STRANGER = 54_321;
 
 let home: string;
 let directory: string;
@@ -34,10 +38,12 @@ function environment(env: Readonly<Record<string, string>> = {}): NodeJS.Process
   return { ...rest, HOME: home, TMPDIR: home, CAIRN_STATE_HOME: join(home, 'state'), ...env };
 }
 
-function start(env: Readonly<Record<string, string>> = {}): void {
+function start(env: Readonly<Record<string, string>> = {}, uid?: number): void {
   const { status, stdout } = spawnSync(process.execPath, [BIN, 'transfers'], {
     env: environment(env),
+    cwd: home,
     encoding: 'utf8',
+    ...(uid === undefined ? {} : { uid, gid: uid }),
   });
   expect({ status, stdout }).toEqual({ status: 0, stdout: 'no unfinished transfers on this machine\n' });
   expect(existsSync(join(home, 'node-compile-cache'))).toBe(false);
@@ -85,22 +91,62 @@ describe('directories of compiled code', () => {
     expect(readdirSync(join(home, 'elsewhere'))).toEqual([]);
   });
 
+  it.each(['', 'relative'])(
+    'compiled code is neither looked for nor kept below the working directory where HOME is "%s"',
+    (own) => {
+      start({ HOME: own });
+      expect(readdirSync(home)).not.toContain('.cache');
+      expect(readdirSync(home)).not.toContain('relative');
+    },
+  );
+
+  it.skipIf(!isRoot)(
+    'nothing is made in the home of another user, as where sudo keeps it (needs root)',
+    () => {
+      chownSync(home, STRANGER, STRANGER);
+      start();
+      expect(readdirSync(home)).not.toContain('.cache');
+    },
+  );
+
+  it.skipIf(!isRoot)(
+    'compiled code is not kept below a directory or a link of another user (needs root)',
+    () => {
+      mkdirSync(directory, { recursive: true });
+      chownSync(join(home, '.cache'), STRANGER, STRANGER);
+      start();
+      expect(readdirSync(directory)).toEqual([]);
+      mkdirSync(join(home, 'own'));
+      symlinkSync(join(home, 'own'), join(home, 'link'));
+      lchownSync(join(home, 'link'), STRANGER, STRANGER);
+      start({ XDG_CACHE_HOME: join(home, 'link') });
+      expect(readdirSync(join(home, 'own'))).toEqual([]);
+    },
+  );
+
+  it.skipIf(!isRoot)('a run ends well where its compiled code cannot be kept (needs root)', () => {
+    mkdirSync(directory, { recursive: true });
+    for (const path of [home, '.cache', '.cache/cairn', '.cache/cairn/compiled'])
+      chownSync(resolve(home, path), STRANGER, STRANGER);
+    // Not even what is there can be looked at.
+    chmodSync(directory, 0o600);
+    start({}, STRANGER);
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
   it('cairn starts without a place for compiled code', () => {
     start({ HOME: '/dev/null/no-home' });
   });
 
-  it.skipIf(process.getuid?.() !== 0)(
-    'compiled code is not kept for a user without a home (needs root)',
-    () => {
-      const { NODE_COMPILE_CACHE: _, XDG_CACHE_HOME: __, HOME: ___, ...env } = process.env;
-      const { status, stderr } = spawnSync(process.execPath, [BIN, 'help', 'ls'], {
-        env,
-        uid: 54_321,
-        encoding: 'utf8',
-      });
-      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    },
-  );
+  it.skipIf(!isRoot)('compiled code is not kept for a user without a home (needs root)', () => {
+    const { NODE_COMPILE_CACHE: _, XDG_CACHE_HOME: __, HOME: ___, ...env } = process.env;
+    const { status, stderr } = spawnSync(process.execPath, [BIN, 'help', 'ls'], {
+      env,
+      uid: STRANGER,
+      encoding: 'utf8',
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  });
 });
 
 describe('files of compiled code', () => {
@@ -162,15 +208,12 @@ describe('files of compiled code', () => {
     expect(statSync(kept()).mode & 0o777).toBe(0o600);
   });
 
-  it.skipIf(process.getuid?.() !== 0)(
-    'a file of compiled code of another user is replaced (needs root)',
-    () => {
-      run(prints('one'));
-      chownSync(kept(), 54_321, 54_321);
-      expect(run(prints('one'))).toBe('one');
-      expect(statSync(kept()).uid).toBe(0);
-    },
-  );
+  it.skipIf(!isRoot)('a file of compiled code of another user is replaced (needs root)', () => {
+    run(prints('one'));
+    chownSync(kept(), STRANGER, STRANGER);
+    expect(run(prints('one'))).toBe('one');
+    expect(statSync(kept()).uid).toBe(0);
+  });
 
   it('a run that fails keeps no compiled code, nor does a word that is no command', () => {
     run('process.exitCode = 1');
@@ -183,9 +226,13 @@ describe('files of compiled code', () => {
     const letters = 'abcdefghijklmnopqrstuvwxyz';
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     for (const letter of letters) writeFileSync(join(directory, `${letter}${letter}-v0`), 'old');
+    // What cairn did not make, it does not delete.
+    mkdirSync(join(directory, 'folder'));
+    writeFileSync(join(directory, 'notes'), 'of the user');
     run(prints('one'));
     const names = readdirSync(directory);
     expect(names.filter((name) => name.startsWith('ls-'))).toHaveLength(1);
-    expect(names).toHaveLength(24);
+    expect(names.filter((name) => name.includes('-v'))).toHaveLength(24);
+    expect(names).toEqual(expect.arrayContaining(['folder', 'notes']));
   });
 });

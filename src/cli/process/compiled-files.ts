@@ -2,6 +2,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   lstatSync,
   mkdirSync,
@@ -10,29 +11,40 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
-  rmSync,
   type Stats,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 
 /** A user's commands, by two versions of Node. */
 const MAX_FILES = 24;
+/** The names of such files, finished or not. */
+const NAME = /^[a-z]{2,16}-v\d/;
 const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
-/** `directory`, made where it is missing; undefined where anybody else could put something into it. */
+/**
+ * `directory` without symbolic links, made where it is missing; undefined where anybody else could put something into
+ * it. Nothing is made below a directory of another user, as where `sudo` has kept the home of its caller.
+ */
 export function privateHome(directory: string): string | undefined {
-  if (process.geteuid === undefined) return undefined;
+  if (process.geteuid === undefined || !isAbsolute(directory)) return undefined;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
     const above = dirname(directory);
+    if (isExchangeable(existingPart(above))) return undefined;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
     const isPrivate = [above, directory].every((path) => isOwnDirectory(lstatSync(path)));
-    return isPrivate && !isExchangeable(above) ? directory : undefined;
+    const place = realpathSync(directory);
+    return isPrivate && !isExchangeable(above) && !isExchangeable(dirname(place)) ? place : undefined;
   } catch {
     return undefined; // without a home the code is compiled at every start
   }
+}
+
+/** A path, or the nearest one above it that exists. */
+function existingPart(path: string): string {
+  return existsSync(path) || path === dirname(path) ? path : existingPart(dirname(path));
 }
 
 function isOwnDirectory(stats: Stats): boolean {
@@ -44,14 +56,19 @@ function isOnlyOwn({ uid, mode }: Stats): boolean {
 }
 
 /**
- * Whether others may write above a directory, without the sticky bit: they could put one of their own in its place.
+ * Whether another user could put something else in the place of what is in a directory: one who owns it, or a directory
+ * or a link above it, or who may write there without the sticky bit.
  */
 function isExchangeable(directory: string): boolean {
-  const above = dirname(realpathSync(directory));
-  const { mode, gid } = lstatSync(above);
+  const stats = lstatSync(directory);
+  if (![0, process.geteuid?.()].includes(stats.uid)) return true;
+  if (!stats.isSymbolicLink() && isWrittenByOthers(stats)) return true;
+  return directory !== dirname(directory) && isExchangeable(dirname(directory));
+}
+
+function isWrittenByOthers({ mode, gid }: Stats): boolean {
   const isOfOwnGroup = (mode & 0o002) === 0 && [0, process.getegid?.()].includes(gid);
-  if ((mode & STICKY) === 0 && (mode & OTHERS_WRITE) !== 0 && !isOfOwnGroup) return true;
-  return above !== dirname(above) && isExchangeable(above);
+  return (mode & STICKY) === 0 && (mode & OTHERS_WRITE) !== 0 && !isOfOwnGroup;
 }
 
 /** The bytes of the file `name`; undefined where there is none that is this user's own. */
@@ -72,14 +89,26 @@ export function openKept(directory: string, name: string): Buffer | undefined {
 export function keepFile(directory: string, name: string, bytes: Uint8Array): void {
   const unfinished = join(directory, `${name}.${process.pid}`);
   try {
-    const others = readdirSync(directory).filter((other) => other !== name);
-    const byAge = others.map((other) => ({ other, atMs: lstatSync(join(directory, other)).mtimeMs }));
-    byAge.sort((a, b) => b.atMs - a.atMs);
-    for (const { other } of byAge.slice(MAX_FILES - 1)) unlinkSync(join(directory, other));
+    makeRoom(directory, name);
     writeFileSync(unfinished, bytes, { mode: 0o600, flag: 'wx' });
     renameSync(unfinished, join(directory, name));
   } catch {
     // A full disk, or another process that ended at the same moment: the next run tries it again.
-    rmSync(unfinished, { force: true });
+    removeUnfinished(unfinished);
+  }
+}
+
+function makeRoom(directory: string, name: string): void {
+  const others = readdirSync(directory).filter((other) => other !== name && NAME.test(other));
+  const byAge = others.map((other) => ({ other, atMs: lstatSync(join(directory, other)).mtimeMs }));
+  byAge.sort((a, b) => b.atMs - a.atMs);
+  for (const { other } of byAge.slice(MAX_FILES - 1)) unlinkSync(join(directory, other));
+}
+
+function removeUnfinished(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It is not there, or goes as an old one; the run has ended well, and its exit code has to say so.
   }
 }
