@@ -1,6 +1,7 @@
 /** The blocks of a file whose records arrive bit by bit. */
 import { createIdTable } from './cut-index.ts';
 import { createCutListBuilder, type CutList } from './cut-list.ts';
+import { BLOCK_BYTES } from './gear2.ts';
 
 /** Bytes of the length of a block in its record. */
 const LENGTH_BYTES = 3;
@@ -10,8 +11,8 @@ const FIRST_COUNT = 64;
 export interface ArrivingBlocks {
   /** Takes records of blocks; `from` is how many bytes of records came before them. */
   take(from: number, records: Uint8Array): void;
-  /** Whether the blocks that came have all bytes of the file. */
-  isWhole(): boolean;
+  /** Whether all blocks are known that will be: they have all bytes of the file, or what came next is no block of the chunker. */
+  isEnded(): boolean;
   list(): CutList;
   /** Where a block begins, in bytes. */
   startOf(index: number): number;
@@ -31,15 +32,20 @@ export function createArrivingBlocks(idBytes: number, sizeBytes: number): Arrivi
   let endBytes = 0;
   let rest = Buffer.alloc(0);
   let takenBytes = 0;
-  const isWhole = (): boolean => endBytes >= sizeBytes;
+  let isBroken = false;
+  const isEnded = (): boolean => isBroken || endBytes >= sizeBytes;
   const add = (record: Buffer): void => {
+    const lengthBytes = record.readUIntBE(0, LENGTH_BYTES);
+    // Only the last block of a file is so short: a hostile server could tell millions that have no bytes.
+    const isBehindLast = blocks.count > 0 && blocks.lengths[blocks.count - 1]! < BLOCK_BYTES.min;
+    isBroken = isBehindLast || lengthBytes > BLOCK_BYTES.max;
+    if (isBroken) return;
     if (blocks.count === starts.length) {
       const longer = new Float64Array(2 * starts.length);
       longer.set(starts);
       starts = longer;
     }
     starts[blocks.count] = endBytes;
-    const lengthBytes = record.readUIntBE(0, LENGTH_BYTES);
     endBytes += lengthBytes;
     const { ids, at } = builder.add(lengthBytes);
     record.copy(ids, at, LENGTH_BYTES);
@@ -53,11 +59,11 @@ export function createArrivingBlocks(idBytes: number, sizeBytes: number): Arrivi
       rest = Buffer.concat([rest, records.subarray(takenBytes - from)]);
       takenBytes = from + records.byteLength;
       let at = 0;
-      for (; at + recordBytes <= rest.byteLength && !isWhole(); at += recordBytes)
+      for (; at + recordBytes <= rest.byteLength && !isEnded(); at += recordBytes)
         add(rest.subarray(at, at + recordBytes));
-      rest = isWhole() ? Buffer.alloc(0) : Buffer.from(rest.subarray(at));
+      rest = isEnded() ? Buffer.alloc(0) : Buffer.from(rest.subarray(at));
     },
-    isWhole,
+    isEnded,
     list: () => blocks,
     startOf: (index) => starts[index] ?? 0,
     blockAt: (place, hint) => {

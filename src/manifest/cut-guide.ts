@@ -37,7 +37,7 @@ export function createCutGuide(idBytes: number, sizeBytes = Infinity): CutGuide 
   let wake: (() => void) | undefined;
   /** Whether it is known which block begins at this place of the other version, and that one comes behind it. */
   const isKnown = (place: number): boolean =>
-    isOver || told.isWhole() || place < told.startOf(told.list().count - 1);
+    isOver || told.isEnded() || place < told.startOf(told.list().count - 1);
   const look = (place: number, leftBytes: number): ExpectedBlock | undefined => {
     const index = told.blockAt(place, next);
     if (index < 0) return undefined;

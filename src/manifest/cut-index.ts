@@ -43,7 +43,13 @@ export function createCutIndex(there: CutList, places: Float64Array): CutIndex {
   };
 }
 
-/** Finds members of one list, which may grow, by their lengths and ids. */
+/**
+ * Slots that are looked at for one id. Where half of them are free, honest ids need a few dozen; a side that makes ids
+ * up can have them all in one place, and its blocks are then not found, which costs it bytes and nobody time.
+ */
+const MAX_PROBES = 128;
+
+/** Finds members of one list, which may grow, by their lengths and ids. It is a help: it may miss one among made-up ids. */
 export interface IdTable {
   /** Adds a member of the list; the first of several that are the same is found. */
   add(there: CutList, index: number): void;
@@ -56,14 +62,18 @@ export function createIdTable(count: number): IdTable {
   let slots = new Int32Array(slotCountFor(count)).fill(-1);
   let slotOf = createSlotHash(slots.length);
   let taken = 0;
+  /** The slot that has it, or would; -1 where that is too far away. */
   const seek = (there: CutList, wanted: CutList, index: number): number => {
-    let slot = slotOf(wanted, index);
-    while (slots[slot]! >= 0 && !isSame(there, slots[slot]!, wanted, index)) slot = (slot + 1) % slots.length;
-    return slot;
+    const first = slotOf(wanted, index);
+    for (let probe = 0; probe < MAX_PROBES; probe += 1) {
+      const slot = (first + probe) % slots.length;
+      if (slots[slot]! < 0 || isSame(there, slots[slot]!, wanted, index)) return slot;
+    }
+    return -1;
   };
   const add = (there: CutList, index: number): void => {
     const slot = seek(there, there, index);
-    if (slots[slot]! >= 0) return;
+    if (slot < 0 || slots[slot]! >= 0) return;
     slots[slot] = index;
     taken += 1;
   };
@@ -79,7 +89,7 @@ export function createIdTable(count: number): IdTable {
       if (2 * taken + 2 > slots.length) grow(there);
       add(there, index);
     },
-    find: (there, wanted, index) => slots[seek(there, wanted, index)]!,
+    find: (there, wanted, index) => slots[seek(there, wanted, index)] ?? -1,
   };
 }
 
@@ -88,7 +98,7 @@ function slotCountFor(count: number): number {
   return 2 ** Math.ceil(Math.log2(2 * count + 2));
 }
 
-/** Spreads ids over slots by random factors: ids that a hostile file was made for do not pile up. */
+/** Spreads ids over slots by random factors, so that nobody can make a file for it whose ids pile up. */
 function createSlotHash(slotCount: number): (list: CutList, index: number) => number {
   const [one, two] = [randomInt(2 ** 31) * 2 + 1, randomInt(2 ** 31) * 2 + 1];
   const shift = 32 - Math.log2(slotCount);

@@ -50,6 +50,22 @@ async function blocksIn(cuts: VersionCuts) {
   return (await cuts.blocksOf(ENTRY)).get(0);
 }
 
+describe('the guides of files', () => {
+  it('what the server tells of a file that is cut already is not kept', async () => {
+    const content = noise(1_000_000, 'told');
+    const cuts = await blocksIn(await cutsOf(content, false));
+    const guides = createCutGuides('xxh64');
+    guides.drop(0);
+    for (const entry of [0, 1]) guides.take(entry, 0, encodeBlocks(cuts!.recipe));
+    guides.end();
+    const told = [0, 1].map((entry) => guides.guideOf(entry).expect(0, content.length));
+    expect(told).toEqual([
+      undefined,
+      expect.objectContaining({ lengthBytes: cuts!.recipe.blocks.lengths[0] }),
+    ]);
+  });
+});
+
 describe('two versions of a file', () => {
   it('two versions of a file give ranges that make the newer one of its carried bytes and the older one', async () => {
     const property = async (older: Buffer, newer: Buffer): Promise<void> => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createArrivingBlocks } from '../../src/manifest/arriving-blocks.ts';
 import { encodeBlocks } from '../../src/manifest/cut-codec.ts';
 import { createCutGuide, type CutGuide } from '../../src/manifest/cut-guide.ts';
 import { loadCutIds } from '../../src/manifest/cut-ids.ts';
@@ -159,6 +160,15 @@ describe('files that are cut beside their other versions', () => {
       expect(await cutGuided(making, base.length, guide, piecesOf(base, [1000, 5000]))).toEqual(
         cutAlone(base),
       );
+    }
+  });
+
+  it('blocks that a hostile server makes up without bytes, or too long, take no memory', () => {
+    for (const byte of [0, 255]) {
+      const told = createArrivingBlocks(ids.blockIdBytes, Infinity);
+      told.take(0, Buffer.alloc(RECORD_BYTES * 5000, byte));
+      expect(told.isEnded()).toBe(true);
+      expect(told.list().count).toBeLessThanOrEqual(1);
     }
   });
 

@@ -17,6 +17,8 @@ export interface CutGuides {
 /** Makes {@link CutGuides}; `sizeOf` gives the sizes of the files at the server in bytes, where they are known. */
 export function createCutGuides(digest: DigestAlgorithm, sizeOf?: (entryIndex: number) => number): CutGuides {
   const guides = new Map<number, CutGuide>();
+  /** Files that are cut: what comes of their other versions is of no use any more. */
+  const dropped = new Set<number>();
   /** Of entries before this one nothing comes any more. */
   let first = 0;
   const guideOf = (entry: number): CutGuide => {
@@ -35,10 +37,13 @@ export function createCutGuides(digest: DigestAlgorithm, sizeOf?: (entryIndex: n
   return {
     take: (entry, from, records) => {
       endBefore(entry);
-      guideOf(entry).take(from, records);
+      if (!dropped.has(entry)) guideOf(entry).take(from, records);
     },
     end: () => endBefore(Infinity),
     guideOf,
-    drop: (entry) => void guides.delete(entry),
+    drop: (entry) => {
+      dropped.add(entry);
+      guides.delete(entry);
+    },
   };
 }
