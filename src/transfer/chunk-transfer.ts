@@ -2,6 +2,7 @@
  * One chunk on its way, from the sender's files to the receiver's staging: read → hash → send, receive → hash → write.
  * Both sides use both halves; on the wire a chunk is its bytes, then the digest of the whole chunk.
  */
+import { createBreather } from '../base/breather.ts';
 import { CairnError } from '../base/errors.ts';
 import { sameDigest, type HasherFactory } from '../manifest/digest.ts';
 import type { Segment } from '../manifest/layout.ts';
@@ -42,7 +43,11 @@ export async function* sendChunk(
     return skip === 0 ? bytes : bytes.subarray(skip);
   };
   const batch = createSegmentBatch(readNow);
+  // A chunk may have ten thousand tiny files, whose reads wait for a slow disk each.
+  const breathe = createBreather();
   for (const segment of segments) {
+    const pause = breathe();
+    if (pause !== undefined) await pause;
     if (batch.isFullFor(segment)) {
       const bytes = wanted(batch.take());
       if (bytes.byteLength > 0) yield bytes;

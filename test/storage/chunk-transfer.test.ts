@@ -120,6 +120,35 @@ describe('sending a chunk', () => {
     }
   });
 
+  it('a sender of a chunk of a great many tiny files lets other work go on between their reads', async () => {
+    const tiny: Segment[] = Array.from({ length: 100 }, (_, entryIndex) => ({
+      entryIndex,
+      entryOffset: 0,
+      chunkOffset: 0,
+      lengthBytes: 1,
+    }));
+    let nowMs = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
+    onTestFinished(() => clock.mockRestore());
+    let turns = 0;
+    let isOver = false;
+    const turn = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const readNow = (): boolean => {
+      nowMs += 1; // as a slow disk takes
+      return true;
+    };
+    const read = (): never => {
+      throw new CairnError('internal', 'read alone');
+    };
+    const how = { createHasher, offset: 0, readNow, onDigest: () => {} };
+    for await (const _ of sendChunk(tiny, read, how)) expect(turns).toBeGreaterThanOrEqual(9);
+    isOver = true;
+  });
+
   it('a sender joins small segments of a chunk into pieces of 256 KiB', async () => {
     const small: Segment[] = Array.from({ length: 200 }, (_, entryIndex) => ({
       entryIndex,

@@ -13,6 +13,7 @@ import type { Identity } from '../../../manifest/entry.ts';
 import type { Segment } from '../../../manifest/layout.ts';
 import type { StringList } from '../../../manifest/string-table.ts';
 import { sendChunk } from '../../../transfer/chunk-transfer.ts';
+import type { ReadNow } from '../../../transfer/segment-batch.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import { sourceCodeOf, zeros, type SourceCode } from '../../../transfer/excluded-entries.ts';
 import { changeOf, lookUpInTurn, lookUpSources, type FoundSource } from '../../../transfer/source-lookup.ts';
@@ -79,7 +80,7 @@ export class OutgoingChunks {
     const read = new Map<number, number>();
     const readSegment = (segment: Segment): AsyncIterable<Uint8Array> =>
       isZeros(segment.entryIndex) ? zeros(segment.lengthBytes) : this.#readSegment(segment, read);
-    const readNow = (segment: Segment, into: Uint8Array): boolean =>
+    const readNow: ReadNow = (segment, into) =>
       !isZeros(segment.entryIndex) && this.#readSegmentNow(segment, read, into);
     const { offset } = options;
     const { createHasher } = this;
@@ -91,7 +92,7 @@ export class OutgoingChunks {
     return sendChunk(this.plan.layout.segmentsOf(chunk), readSegment, {
       createHasher,
       offset,
-      readNow,
+      readNow: this.#content.readNow === undefined ? undefined : readNow,
       onDigest,
     });
   }
