@@ -3,7 +3,7 @@
  * ends with an end line. A stream without its end line was cut.
  *
  * `["w",code,path,message]` is a notice: an entry that the sender had to leave out. `["u",what,entries]` says how many entries
- * have something that is not carried; it stands only where the reader has asked for it. `["end",id]` is the end.
+ * have something that is not carried; it stands anywhere, and only where the reader has asked for it. `["end",id]` is the end.
  */
 import { createBreather } from '../base/breather.ts';
 import { CairnError, isErrorCode, type ErrorCode } from '../base/errors.ts';

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../support/trees.ts';
@@ -10,8 +10,7 @@ const TOLD = '["u","set-id bits",2]';
 const linesOf = ({ body }: Answer): string[] => body.toString().trimEnd().split('\n');
 const told = (answer: Answer): string[] => linesOf(answer).filter((line) => line.startsWith('["u"'));
 
-async function openPull(metadata: 'group'[]): Promise<HandSession> {
-  const root = temporaryDirectory();
+async function openPull(metadata: 'group'[], root = temporaryDirectory()): Promise<HandSession> {
   mkdirSync(path.join(root, 'out'));
   for (const [name, mode] of [
     ['a', 0o4755],
@@ -38,6 +37,21 @@ test('a client that asks for it hears with the manifest of a pull what is not ca
   await session.scene.restart();
   await session.resume();
   expect(told(await getManifest(session))).toEqual([TOLD]);
+});
+
+test('a client that asks for it, too, gets an error with a code where the manifest was lost, and no tree that ends early', async () => {
+  const root = temporaryDirectory();
+  const session = await openPull(['group'], root);
+  await getManifest(session);
+  await session.scene.restart();
+  const documents = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
+    (name) => path.basename(name) === 'manifest',
+  );
+  expect(documents).toHaveLength(1);
+  rmSync(path.join(root, documents[0]!));
+  await session.resume();
+  const { status, body } = await getManifest(session);
+  expect([status, JSON.parse(body.toString())]).toEqual([500, expect.objectContaining({ code: 'internal' })]);
 });
 
 test('a client that does not ask for it has no such lines in the manifest', async () => {

@@ -55,10 +55,6 @@ async function answer(
   };
   if (live.record.value.pass.manifestId !== null) {
     await agreeIfWanted();
-    if (wantsUncarried(exchange)) {
-      begin();
-      await write(exchange, encodeUncarried(uncarriedOf(live)));
-    }
     await sendSaved(exchange, live, begin);
     return;
   }
@@ -106,8 +102,11 @@ async function sendSaved(exchange: Exchange, live: LiveSession, begin: () => voi
   const area = await live.content.area.get();
   const saved = await area.load('manifest');
   if (saved === undefined) throw new CairnError('internal', 'the manifest of the session was not kept');
+  let ahead = wantsUncarried(exchange) ? encodeUncarried(uncarriedOf(live)) : '';
   for await (const bytes of saved) {
     begin();
+    if (ahead !== '') await write(exchange, ahead);
+    ahead = '';
     await write(exchange, bytes);
   }
   await end(exchange);
