@@ -102,6 +102,7 @@ async function refusalOf(
   const { entries, hasMore } = await there.below(path);
   const left = entries.filter((entry) => deleted?.has(entry.path) !== true);
   if (!forceReplace) return hasMore || left.length > 0 ? 'is-directory' : undefined;
-  gone.push(...left);
+  // Not with `...`: a tree may have more entries than a call can have arguments.
+  for (const entry of left) gone.push(entry);
   return undefined;
 }
