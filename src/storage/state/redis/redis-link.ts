@@ -43,8 +43,8 @@ const REST_MS = 1000;
 const SILENCE_MS = 2000;
 const CONNECT_MS = 2000;
 const MAX_PAUSE_MS = 2000;
-/** How often the connection that listens is tried. */
-const PING_MS = 5000;
+/** How often the connection that listens is looked at. */
+const LOOK_MS = 5000;
 /** Least time between two lines of the log about the same. */
 const TELL_EVERY_MS = 60_000;
 /** What Redis calls a user, a password or a right that is missing or wrong: the first word of its error. */
@@ -130,6 +130,8 @@ function optionsOf(
   return {
     host,
     port,
+    // Its name may lead to an address of either kind.
+    family: 0,
     db: database,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
@@ -177,24 +179,23 @@ interface Hearing {
 
 /** Listens on a connection of its own, which comes back by itself. Answers what ends it. */
 function listenOn(listener: Redis, channel: string, { onMessage, onFailure }: Hearing): () => void {
-  listener.on('message', (_channel: string, text: string) => onMessage(text));
-  listener.on('ready', () => {
-    listener.subscribe(channel).then(
-      () => onMessage(undefined),
-      (error: unknown) => {
-        onFailure(error);
-        listener.disconnect(true);
-      },
-    );
-  });
-  listener.connect().catch(onFailure);
-  // A connection that has died without a word is found out by a question.
-  const ping = async (): Promise<void> => {
-    if (listener.status === 'ready') await listener.ping();
+  let isListening = false;
+  const begin = async (): Promise<void> => {
+    isListening = false;
+    await listener.subscribe(channel);
+    isListening = true;
+    onMessage(undefined);
   };
-  const stopPinging = repeatedly(ping, PING_MS, onFailure);
+  listener.on('message', (_channel: string, text: string) => onMessage(text));
+  listener.on('ready', () => void begin().catch(onFailure));
+  listener.connect().catch(onFailure);
+  // A connection that has died without a word is found out by a question; where nothing is listened to yet, that is tried again.
+  const look = async (): Promise<void> => {
+    if (listener.status === 'ready') await (isListening ? listener.ping() : begin());
+  };
+  const stopLooking = repeatedly(look, LOOK_MS, onFailure);
   return () => {
-    stopPinging();
+    stopLooking();
     listener.disconnect();
   };
 }

@@ -16,8 +16,10 @@ const BEFORE_ALL = '0-0';
 
 const Ringing = v.pipe(v.string(), v.parseJson(), v.object({ node: v.string(), keys: v.array(v.string()) }));
 const Counted = v.tuple([v.number(), v.number()]);
-const Entry = v.tuple([v.string(), v.array(v.string())]);
-const Appended = v.tuple([v.string(), v.array(Entry)]);
+/** The name of an entry: `MILLISECONDS-NUMBER`. */
+const Name = v.pipe(v.string(), v.regex(/^[0-9]{1,15}-[0-9]{1,15}$/));
+const Entry = v.tuple([Name, v.array(v.string())]);
+const Appended = v.tuple([Name, v.array(Entry)]);
 
 /**
  * Makes the memory of one node.
@@ -46,7 +48,8 @@ export function createRedisMemory(link: RedisLink, storeId: string): SharedMemor
       const answer = v.safeParse(Counted, await ask(COUNT, `n:${key}`, [windowMs]));
       if (!answer.success) return undefined;
       const [count, leftMs] = answer.output;
-      return { count, leftMs };
+      // A client is told to wait for so long: no Redis makes that longer than the window.
+      return { count, leftMs: Math.min(Math.max(leftMs, 0), windowMs) };
     },
     noteVersion: async (key, version) => void (await ask(NOTE_VERSION, `v:${key}`, [version, VERSION_MS])),
     versionOf: async (key) => {
@@ -110,6 +113,8 @@ function createAppend(
     if (answer === undefined) return undefined;
     const [name, entries] = answer;
     if (!isLater(name, from)) {
+      // No Redis gives a name that comes before all: what answers so would be asked without an end.
+      if (from === BEFORE_ALL) return undefined;
       // It went back in time: what was known is of another list. The text stands there twice then.
       known = BEFORE_ALL;
       return append(text);
@@ -125,7 +130,7 @@ function withoutMark(entry: string): string {
   return entry.slice(entry.indexOf(' ') + 1);
 }
 
-/** Whether one name of an entry, `MILLISECONDS-NUMBER`, comes after another. */
+/** Whether one name of an entry comes after another. */
 function isLater(name: string, other: string): boolean {
   const [ms = 0, number = 0] = name.split('-').map(Number);
   const [otherMs = 0, otherNumber = 0] = other.split('-').map(Number);

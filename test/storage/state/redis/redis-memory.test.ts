@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import * as iovalkey from 'iovalkey';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openRedisLink, type RedisLink } from '../../../../src/storage/state/redis/redis-link.ts';
 import { createRedisMemory } from '../../../../src/storage/state/redis/redis-memory.ts';
 import type { SharedMemory } from '../../../../src/storage/state/shared-memory.ts';
@@ -23,6 +23,7 @@ interface Opened {
 }
 
 interface How {
+  readonly username?: string;
   readonly password?: string;
   readonly storeId?: string;
   readonly answerMs?: number;
@@ -31,7 +32,7 @@ interface How {
 /** As a node opens it; but a machine with much else to do gets more time for an answer. */
 async function open(
   { port }: Pick<TestRedis, 'port'>,
-  { password, storeId = 'store', answerMs = 5000 }: How = {},
+  { username, password, storeId = 'store', answerMs = 5000 }: How = {},
 ): Promise<Opened> {
   const lines: Line[] = [];
   const note = (level: Line['level']) => (fields: object, message: string) =>
@@ -41,7 +42,7 @@ async function open(
     port,
     isTls: false,
     database: 0,
-    username: undefined,
+    username,
     password,
     shown: 'r',
   };
@@ -58,6 +59,32 @@ async function open(
 sharedMemorySuite('a memory of nodes in one process', async (nodes) => {
   const hub = createMemoryHub();
   return Array.from({ length: nodes }, () => hub.node());
+});
+
+it('a Redis that gives names of entries which no Redis gives is not asked again and again for one text', async () => {
+  let asked = 0;
+  const answers: unknown[] = [
+    ['0-0', []],
+    ['x', []],
+    ['5-1', [['5', ['t', 'a b']]]],
+  ];
+  const client = { eval: async () => answers[asked++] };
+  const link = { ask: async (question: (client: unknown) => Promise<unknown>) => question(client) };
+  const memory = createRedisMemory(link as unknown as RedisLink, 'store');
+  for (let count = 1; count <= answers.length; count += 1) {
+    expect(await memory.append('text')).toBeUndefined();
+    expect(asked).toBe(count);
+  }
+});
+
+it.each([
+  [9e15, 60_000],
+  [-5, 0],
+])('a window of which Redis says that %i ms are left has %i ms left', async (said, leftMs) => {
+  const client = { eval: async () => [3, said] };
+  const link = { ask: async (question: (client: unknown) => Promise<unknown>) => question(client) };
+  const memory = createRedisMemory(link as unknown as RedisLink, 'store');
+  expect(await memory.count('k', 60_000)).toEqual({ count: 3, leftMs });
 });
 
 describe.skipIf(!hasRedis)('over a real Redis, which has to be installed', () => {
@@ -223,6 +250,26 @@ describe.skipIf(!hasRedis)('over a real Redis, which has to be installed', () =>
     const shown = lines.map(({ fields }) => inspect(fields, { depth: 9 })).join('');
     expect(shown).toContain('reason');
     expect(shown).not.toContain('secret');
+  });
+
+  it('a Redis that refuses the channel keeps its connection, and is asked again some seconds later', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const redis = await startRedis();
+    await redis.command('ACL', 'SETUSER', 'node', 'on', '>word', '~*', '+@all', 'resetchannels');
+    const { memory, lines } = await open(redis, { username: 'node', password: 'word' });
+    let begun = 0;
+    memory.listen((keys) => void (begun += keys === undefined ? 1 : 0));
+    await expect.poll(() => lines.length, { timeout: 20_000 }).toBe(1);
+    const connections = async (): Promise<readonly string[]> =>
+      ((await redis.command('CLIENT', 'LIST')) as string).match(/id=[0-9]+(?=.* user=node)/g) ?? [];
+    const before = await connections();
+    expect(before).toHaveLength(2);
+    await memory.noteVersion('s', 1);
+    expect(await connections()).toEqual(before);
+    await redis.command('ACL', 'SETUSER', 'node', 'allchannels');
+    await vi.advanceTimersByTimeAsync(5000);
+    await expect.poll(() => begun, { timeout: 20_000 }).toBe(1);
   });
 
   it('a wrong password, or none, is refused at the start', async () => {
