@@ -1,7 +1,5 @@
 /** The URL of a Redis or Valkey. Pure. */
 import { CairnError } from '../../../base/errors.ts';
-import { withoutUserInfo } from '../../../base/masked.ts';
-import { printable } from '../../../base/safe-path.ts';
 import type { OptionSource } from '../../options/option.ts';
 import { usage } from '../../options/usage.ts';
 
@@ -33,19 +31,20 @@ const EXAMPLE = '--redis redis://10.0.0.5:6379';
  * @throws CairnError `usage`
  */
 export function parseRedisUrl(option: string, word: string, source: OptionSource): RedisUrl {
-  const shown = printable(withoutUserInfo(word));
   // Before anything shows the word: it may hold a password.
   if (source === 'command line' && word.includes('@')) throw userOnCommandLine(option);
-  if (!URL.canParse(word)) throw usage(`${option} takes a URL, not "${shown}"`, EXAMPLE);
+  // A password that is not percent-encoded may stand in any part of what is no URL then.
+  const shown = source === 'command line' ? `"${word}"` : 'what it is set to';
+  if (!URL.canParse(word)) throw usage(`${option} takes a URL, not ${shown}`, EXAMPLE);
   const url = new URL(word);
   const isTls = PROTOCOLS.get(url.protocol);
   if (isTls === undefined || url.hostname === '')
-    throw usage(`${option} takes redis://HOST[:PORT], or rediss:// with TLS, not "${shown}"`, EXAMPLE);
+    throw usage(`${option} takes redis://HOST[:PORT], or rediss:// with TLS, not ${shown}`, EXAMPLE);
   if (url.search !== '' || url.hash !== '')
-    throw usage(`${option} takes no "?" and no "#", as in "${shown}"`, EXAMPLE);
+    throw usage(`${option} takes no "?" and no "#", as in ${shown}`, EXAMPLE);
   const [, database = '0'] = /^\/?([0-9]{0,4})$/.exec(url.pathname) ?? [];
   if (!/^\/?[0-9]{0,4}$/.test(url.pathname))
-    throw usage(`${option} takes the number of a database after its host, not "${shown}"`, `${EXAMPLE}/2`);
+    throw usage(`${option} takes the number of a database after its host, not ${shown}`, `${EXAMPLE}/2`);
   return {
     host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
     port: url.port === '' ? DEFAULT_PORT : Number(url.port),

@@ -50,6 +50,18 @@ it.each([
   expect(parse).toThrow(expect.objectContaining({ code: 'usage' }));
 });
 
+it.each([
+  'redis://:sec/ret@cache',
+  'redis://:sec#ret@cache',
+  'redis://u:12/sec@cache',
+  'redis://:sec ret',
+  'sec@cache',
+])('a password that is not percent-encoded, as in %s of the environment, is not shown', (word) => {
+  const parse = (): unknown => parseRedisUrl('CAIRN_REDIS', word, 'environment');
+  expect(parse).toThrow(/^CAIRN_REDIS takes/);
+  expect(parse).not.toThrow(/sec/);
+});
+
 it('a password with a lone percent sign is refused without being shown', () => {
   const parse = (): unknown => parseRedisUrl('--redis', 'redis://:se%cret@cache', 'environment');
   expect(parse).toThrow(/percent-encoded/);
