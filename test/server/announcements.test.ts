@@ -96,6 +96,18 @@ it.each([
   },
 );
 
+it('a session that was told to be over, and whose record says for minutes that it is not, counts again', async () => {
+  const { tally, clock } = openNode(createMemoryHub());
+  const record = recordOf('s', { leaseExpiresAtMs: HOUR_MS });
+  tally.noteElsewhere(coming(record.id, {}, 'over'));
+  clock.ms = 149_999;
+  tally.note(record);
+  expect(tally.count('all').sessions).toBe(0);
+  clock.ms = 150_000;
+  tally.note(record);
+  expect(tally.count('all').sessions).toBe(1);
+});
+
 it('a session that was refused once may come again', async () => {
   const { tally } = openNode(createMemoryHub());
   const record = recordOf('s', { leaseExpiresAtMs: HOUR_MS });

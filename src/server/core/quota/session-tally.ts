@@ -101,7 +101,7 @@ export function createTally(now: () => number): WritableTally {
       if (end !== undefined) {
         told.drop(id);
         // Also of an unknown one: its record may have been read before it ended, and be noted later.
-        if (end === 'over') setRow(id, overOf(row ?? rowOfTold(announced, now())));
+        if (end === 'over') setRow(id, overOf(row ?? rowOfTold(announced, now()), now()));
         else if (row?.version === NO_RECORD) forget(id);
         return undefined;
       }
@@ -111,7 +111,10 @@ export function createTally(now: () => number): WritableTally {
     },
     note: (record) => {
       const { id, version } = record;
-      if ((rows.get(id)?.version ?? 0) > version) return;
+      const before = rows.get(id);
+      // The record counts again where it says for minutes that the session is not over: somebody has told what is not true.
+      const isDisproved = before?.version === OVER && before.leaseExpiresAtMs <= now();
+      if (!isDisproved && (before?.version ?? 0) > version) return;
       const row = rowOf(record);
       setRow(id, row);
       if (row.isOver) dropComing(id);
@@ -177,9 +180,9 @@ function rowOfTold({ principal, authorizations }: ToldElsewhere, nowMs: number):
   return { version: NO_RECORD, isOver: false, keys, amounts: NOTHING, leaseExpiresAtMs: nowMs + TOLD_MS };
 }
 
-/** No record that is read later says otherwise: an end is final. */
-function overOf(row: Row): Row {
-  return { ...row, version: OVER, isOver: true, keys: [] };
+/** An end is final: a record that says otherwise was read before it, and is older than what is told. */
+function overOf(row: Row, nowMs: number): Row {
+  return { ...row, version: OVER, isOver: true, keys: [], leaseExpiresAtMs: nowMs + TOLD_MS };
 }
 
 /** The keys of the index that lead to a session. */
