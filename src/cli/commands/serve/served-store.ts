@@ -1,8 +1,8 @@
 /** Opens the store of objects that a server shares with others. */
 import type { Logger } from '../../../base/logger.ts';
 import { firstTokenPath } from '../../../server/access/first-token.ts';
-import { joinStore } from '../../../server/core/nodes/join-store.ts';
-import { adoptCopy } from '../../../storage/copy/copy-mark.ts';
+import { joinStore, type JoinedStore } from '../../../server/core/nodes/join-store.ts';
+import { adoptCopy, refuseUnfinished } from '../../../storage/copy/copy-mark.ts';
 import { createObjectContent } from '../../../storage/object-content/object-content.ts';
 import { createDocumentSessions } from '../../../storage/state/document-sessions.ts';
 import { createObjectState } from '../../../storage/state/objects/object-state.ts';
@@ -10,6 +10,7 @@ import { withRecentVersions } from '../../../storage/state/recent-sessions.ts';
 import { withBell } from '../../../storage/state/rung-state.ts';
 import { openNodeDirectory, openStore } from '../../access/shared-store.ts';
 import { openServedRedis } from './serve-redis.ts';
+import type { StateStore } from '../../../storage/state/state-store.ts';
 import type { StoreSettings } from './serve-settings.ts';
 import type { ServedStores } from './served-stores.ts';
 
@@ -22,10 +23,10 @@ export async function openServedStore(
   const directory = await openNodeDirectory(opened, own);
   const { shown } = opened;
   const documents = createObjectState(opened.objects);
-  await adoptCopy(documents, shown);
+  await refuseUnfinished(documents, shown);
   const memory =
     redis === undefined ? undefined : await openServedRedis(redis, opened.id, { env: process.env, log });
-  const joined = await joinStore({ state: documents, shown, log }).catch((error: unknown) => {
+  const joined = await join(documents, shown, log).catch((error: unknown) => {
     memory?.close();
     throw error;
   });
@@ -50,4 +51,16 @@ export async function openServedStore(
     places: opened.places,
     ownDirectories: [...opened.ownDirectories, { path: directory, shownAs: '(state)' }],
   };
+}
+
+/** Joins the other servers, and makes a copy a store of its own then: from then on no copy into it goes on. */
+async function join(state: StateStore, shown: string, log: Pick<Logger, 'warn'>): Promise<JoinedStore> {
+  const joined = await joinStore({ state, shown, log });
+  try {
+    await adoptCopy(state, shown);
+    return joined;
+  } catch (error) {
+    await joined.leave();
+    throw error;
+  }
 }
