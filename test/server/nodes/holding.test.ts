@@ -81,6 +81,44 @@ test('a server and a command that begin at once never both begin, whoever is del
   expect(outcomes.size).toBeGreaterThan(1);
 });
 
+test('a command that was stopped until a server has begun ends, and the server goes on', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval'] });
+  try {
+    const { clock, join, hold } = openScene();
+    const held = await hold();
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(held.signal.aborted).toBe(false);
+    clock.nowMs += 60_000;
+    const node = await join();
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(held.signal.reason).toMatchObject({ code: 'state-locked' });
+    await vi.advanceTimersByTimeAsync(LEASE_MS);
+    expect(await Promise.race([node.lost, Promise.resolve('goes on')])).toBe('goes on');
+    await held.release();
+    await node.leave();
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('a command ends before its lease does where the store does not answer', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'setTimeout', 'clearTimeout', 'performance'] });
+  try {
+    const { objects, hold } = openScene();
+    let isSilent = false;
+    const held = await hold(stepping(objects, () => (isSilent ? new Promise(() => undefined) : undefined)));
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(held.signal.aborted).toBe(false);
+    isSilent = true;
+    await vi.advanceTimersByTimeAsync(44_000);
+    expect(held.signal.aborted).toBe(false);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(held.signal.reason).toMatchObject({ code: 'state-locked' });
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test('a server that was stopped while a command took the store learns of it, and nodes know how many they are', async () => {
   vi.useFakeTimers({ toFake: ['setInterval'] });
   try {

@@ -2,9 +2,10 @@
 import { formatBytes } from '../../../base/byte-text.ts';
 import { CairnError } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
-import { holdStore } from '../../../server/core/nodes/hold-store.ts';
+import { holdStore, type HeldStore } from '../../../server/core/nodes/hold-store.ts';
 import type { Finding } from '../../../server/core/check/findings.ts';
 import { refuseUnfinished } from '../../../storage/copy/copy-mark.ts';
+import type { ContentStore } from '../../../storage/content-store.ts';
 import type { StoreIncident } from '../../../storage/incident.ts';
 import { examineContent } from '../../../storage/object-content/examine-content.ts';
 import { createObjectContent } from '../../../storage/object-content/object-content.ts';
@@ -35,20 +36,24 @@ export async function openCheckedStore(
     const [beganAtMs, offsetMs] = [performance.now(), await state.now()];
     // Nobody reads the store now: nothing has to stay for an hour.
     const content = createObjectContent(objects, { keepUnusedMs: 0 });
+    const sessions = createDocumentSessions(state, onIncident, isDryRun ? 'report' : 'thorough');
     return {
       content,
-      sessions: createDocumentSessions(state, onIncident, isDryRun ? 'report' : 'thorough'),
+      sessions: { ...sessions, list: () => whileHeld(sessions.list(), held) },
       incidents,
       now: () => offsetMs + performance.now() - beganAtMs,
       examinePublished: async (told) => {
-        const exam = await examineContent(objects, findingsOf(told));
+        const onProgress = (entries: number): void => {
+          held.signal.throwIfAborted();
+          told.onProgress(entries);
+        };
+        const exam = await examineContent(objects, findingsOf({ ...told, onProgress }));
+        held.signal.throwIfAborted();
         if (exam.unusedObjects > 0) {
           const { unusedObjects: count, unusedBytes: bytes } = exam;
-          const isHeld = (): boolean => held.signal.aborted;
-          if (!isDryRun) for (let n = 0; n < COLLECTIONS; n += 1) await content.collect?.(isHeld);
+          if (!isDryRun) for (let n = 0; n < COLLECTIONS; n += 1) await collect(content, held);
           told.find(unused(count, bytes));
         }
-        held.signal.throwIfAborted();
         return exam;
       },
       close: () => held.release(),
@@ -57,6 +62,20 @@ export async function openCheckedStore(
     await held.release();
     throw error;
   }
+}
+
+/** Nothing is changed once servers may use the store again. */
+async function* whileHeld<T>(items: AsyncIterable<T>, { signal }: HeldStore): AsyncGenerator<T> {
+  for await (const item of items) {
+    signal.throwIfAborted();
+    yield item;
+  }
+  signal.throwIfAborted();
+}
+
+async function collect(content: Pick<ContentStore, 'collect'>, { signal }: HeldStore): Promise<void> {
+  await content.collect?.(() => signal.aborted);
+  signal.throwIfAborted();
 }
 
 /** A wrong prefix would look like a store in which everything is right. */

@@ -24,46 +24,83 @@ export interface HoldOptions {
 }
 
 /** Takes it. @throws CairnError `state-locked` while servers use it, or another command; storage codes */
-export async function holdStore({ state, shown, leaseMs = LEASE_MS }: HoldOptions): Promise<HeldStore> {
+export async function holdStore(options: HoldOptions): Promise<HeldStore> {
+  const { state, shown } = options;
   const holder = randomBytes(12).toString('base64url');
-  const take = async (): Promise<void> => {
-    const nowMs = await state.now();
-    const there = await state.get(HELD);
-    const isMine = holderIn(there?.text) === holder;
-    if (!isMine && endOfLease(there?.text) > nowMs) throw heldByOther(shown, endOfLease(there?.text) - nowMs);
-    const text = JSON.stringify({ holder, untilMs: nowMs + leaseMs });
-    if ((await state.compareAndSet(HELD, there?.version ?? null, text)) === undefined)
-      throw heldByOther(shown, leaseMs);
-  };
   const release = async (): Promise<void> => {
     if (holderIn((await state.get(HELD))?.text) === holder) await state.remove(HELD);
   };
-  await take();
+  const beganAtMs = performance.now();
+  await put(options, holder, (endsAtMs, _isMine, nowMs) => {
+    if (endsAtMs > nowMs) throw heldByOther(shown, endsAtMs - nowMs);
+  });
   try {
     await refuseServers(state, shown);
   } catch (error) {
     await release();
     throw error;
   }
+  const kept = keepHeld(options, holder, beganAtMs);
+  return {
+    signal: kept.signal,
+    release: async () => {
+      kept.stop();
+      await release();
+    },
+  };
+}
+
+/** Puts the document of a command, unless `refuse` throws for the one that is there. */
+async function put(
+  { state, shown, leaseMs = LEASE_MS }: HoldOptions,
+  holder: string,
+  refuse: (endsAtMs: number, isMine: boolean, nowMs: number) => void,
+): Promise<void> {
+  const nowMs = await state.now();
+  const there = await state.get(HELD);
+  refuse(endOfLease(there?.text), holderIn(there?.text) === holder, nowMs);
+  const text = JSON.stringify({ holder, untilMs: nowMs + leaseMs });
+  if ((await state.compareAndSet(HELD, there?.version ?? null, text)) === undefined)
+    throw heldByOther(shown, leaseMs);
+}
+
+/**
+ * Renews the lease. One that has ended is not taken again: a server may have begun since. What is under way gets the time of one
+ * renewal to end before that.
+ */
+function keepHeld(
+  options: HoldOptions,
+  holder: string,
+  beganAtMs: number,
+): { readonly signal: AbortSignal; stop(): void } {
+  const { shown, leaseMs = LEASE_MS } = options;
+  const renewMs = leaseMs / RENEWALS_OF_A_LEASE;
   const lost = new AbortController();
-  let renewedAtMs = performance.now();
-  const stop = repeatedly(
-    async () => {
-      const beganAtMs = performance.now();
-      await take();
-      renewedAtMs = beganAtMs;
-    },
-    leaseMs / RENEWALS_OF_A_LEASE,
-    (error) => {
-      const isOther = error instanceof CairnError && error.code === 'state-locked';
-      if (isOther || performance.now() - renewedAtMs > leaseMs) lost.abort(error);
-    },
-  );
+  let failure: unknown;
+  let deadline: NodeJS.Timeout | undefined;
+  const loseLater = (renewedAtMs: number): void => {
+    clearTimeout(deadline);
+    const leftMs = leaseMs - renewMs - (performance.now() - renewedAtMs);
+    deadline = setTimeout(() => lost.abort(notRenewed(shown, failure)), leftMs).unref();
+  };
+  const renew = async (): Promise<void> => {
+    const renewedAtMs = performance.now();
+    await put(options, holder, (endsAtMs, isMine, nowMs) => {
+      if (!isMine || endsAtMs <= nowMs) throw notRenewed(shown);
+    });
+    failure = undefined;
+    loseLater(renewedAtMs);
+  };
+  const stopRenewing = repeatedly(renew, renewMs, (error) => {
+    failure = error;
+    if (error instanceof CairnError && error.code === 'state-locked') lost.abort(error);
+  });
+  loseLater(beganAtMs);
   return {
     signal: lost.signal,
-    release: async () => {
-      stop();
-      await release();
+    stop: () => {
+      stopRenewing();
+      clearTimeout(deadline);
     },
   };
 }
@@ -81,6 +118,11 @@ async function refuseServers(state: NodeState, shown: string): Promise<void> {
 function heldByOther(shown: string, leftMs: number): CairnError {
   const message = `another check or copy works on the store "${shown}"; let it end. One that was killed counts for ${seconds(leftMs)} more`;
   return new CairnError('state-locked', message);
+}
+
+function notRenewed(shown: string, cause?: unknown): CairnError {
+  const message = `this command could not keep servers away from the store "${shown}": it was stopped, or the store did not answer; see that no server runs, and run it again`;
+  return new CairnError('state-locked', message, cause === undefined ? {} : { cause });
 }
 
 const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`;
