@@ -131,6 +131,8 @@ test('unfinished transfers are named and left behind, and a running server or a 
     [root, full],
     [store, store],
     [root, 'http://127.0.0.1/'],
+    [root, path.join(root, 'inside')],
+    [path.join(store, 'c'), store],
     [root, store, '--from-s3-profile', 'x'],
     [root, store, '--as', 'root'],
   ] as [string, string, ...string[]][])

@@ -43,7 +43,8 @@ export async function kindOfDirectory(word: string): Promise<'root' | 'store' | 
   const path = resolve(word);
   try {
     const names = await readdir(path);
-    if (names.includes('format') && names.includes('keys')) return 'store';
+    // A root may have anything published under these two names; no store has the directory of a server.
+    if (names.includes('format') && names.includes('keys') && !names.includes(RESERVED_NAME)) return 'store';
     return names.every((name) => name === 'lost+found') ? 'empty' : 'root';
   } catch (error) {
     // The opening says more of what is wrong.

@@ -1,6 +1,7 @@
 /** `cairn store copy`. */
-import { resolve } from 'node:path';
-import { CairnError, EXIT, type ExitCode } from '../../../base/errors.ts';
+import { realpath } from 'node:fs/promises';
+import { relative, resolve, sep } from 'node:path';
+import { CairnError, EXIT, storageError, systemCodeOf, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import { isTerminal } from '../../../session/state.ts';
 import { copyDocuments } from '../../../storage/copy/copy-documents.ts';
@@ -58,8 +59,8 @@ async function kindsOf(
 ): Promise<{ readonly from: Kind; readonly to: Kind }> {
   const of = async (word: string): Promise<Kind | 'empty'> =>
     isBucket(word) ? 'store' : kindOfDirectory(localPath(word));
-  if (resolve(fromWord) === resolve(toWord)) throw usage('FROM and TO are the same', EXAMPLE);
   const [first, second] = [await of(fromWord), await of(toWord)];
+  await refuseNested(fromWord, toWord);
   const from = first === 'empty' ? 'root' : first;
   const to = second === 'empty' ? (as ?? (from === 'root' ? 'store' : 'root')) : second;
   if (as !== undefined && as !== to) throw usage(`TO is a ${to} already, and cannot become a ${as}`, EXAMPLE);
@@ -75,6 +76,31 @@ async function kindsOf(
   if ((s3Endpoint ?? s3Region) !== undefined && !isBucket(fromWord) && !isBucket(toWord))
     throw usage('--s3-endpoint and --s3-region need s3://BUCKET as FROM or TO', EXAMPLE);
   return { from, to };
+}
+
+/** A copy into its own source would find what it puts. @throws CairnError `usage` */
+async function refuseNested(fromWord: string, toWord: string): Promise<void> {
+  if (fromWord === toWord) throw usage('FROM and TO are the same', EXAMPLE);
+  if (isBucket(fromWord) || isBucket(toWord)) return;
+  const [from, to] = [await realPath(fromWord), await realPath(toWord)];
+  if (from === to) throw usage('FROM and TO are the same directory', EXAMPLE);
+  if (isInside(to, from)) throw usage(`TO, "${to}", lies inside of FROM, "${from}"`, EXAMPLE);
+  if (isInside(from, to)) throw usage(`FROM, "${from}", lies inside of TO, "${to}"`, EXAMPLE);
+}
+
+function isInside(path: string, above: string): boolean {
+  return relative(above, path).split(sep)[0] !== '..';
+}
+
+/** The path without links; one that leads to nothing stays as it is. */
+async function realPath(word: string): Promise<string> {
+  const path = resolve(word);
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return path;
+    throw storageError(error, `looking at "${printable(path)}"`);
+  }
 }
 
 const isBucket = (word: string): boolean => word.startsWith('s3://');
