@@ -240,7 +240,9 @@ Behind a reverse proxy, --trusted-proxy names the address of that proxy: only th
 
 --check reads every staged chunk of every unfinished transfer and compares it with its record. It withdraws a wrong chunk, which
 the client then sends again; it frees staged bytes that no transfer needs; it ends a transfer that cannot be resumed, which the
-client then starts over. Give it the --root and --state of the server. It does not look at published files: cairn verify does.
+client then starts over. Give it the --root and --state of the server: it does not look at published files then, as cairn verify
+does. With --store it also looks at each page of the published tree, and whether each object is there that a file names; it frees
+objects that nothing needs. Every server of the store has to be stopped.
 Exit 0: everything is right, or was repaired. 7: something could not be repaired. 8: a server runs. 9: the storage failed.`;
 
 /** Adds `serve`. */
