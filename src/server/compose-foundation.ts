@@ -2,6 +2,7 @@
 import { CairnError } from '../base/errors.ts';
 import { DEFAULT_LEASE_MS, DEFAULT_MAX_AGE_MS } from '../session/record.ts';
 import type { StateStore } from '../storage/state/state-store.ts';
+import type { SessionRecord } from '../session/record.ts';
 import type { SessionStore } from '../storage/state/session-store.ts';
 import { withTransientPulls } from '../storage/state/transient-pulls.ts';
 import { createSteadyClock, SYSTEM_CLOCKS } from './core/clock.ts';
@@ -12,6 +13,7 @@ import { DEFAULT_LIMITS } from './server-limits.ts';
 import { NO_METRICS } from './operations/metrics.ts';
 import { hidingPaths } from './core/own-paths.ts';
 import { createAnnouncements, tellingEnds } from './core/quota/announcements.ts';
+import { chargedFor } from './core/quota/quota.ts';
 import { tallied } from './core/quota/tallied-store.ts';
 import { createUsageLedger } from './core/quota/usage-ledger.ts';
 import type { SessionTimes } from './core/sessions/session-times.ts';
@@ -74,6 +76,7 @@ export function createFoundation(
   const { memory } = options;
   const announcements =
     memory === undefined ? undefined : createAnnouncements({ memory, tally, room, ledger });
+  const isCharged = (record: SessionRecord): boolean => chargedFor(record).length > 0;
   const times: SessionTimes = {
     now: clock.now,
     isJudging: clock.isJudging,
@@ -93,7 +96,7 @@ export function createFoundation(
     wallNow: clocks.wall,
     content,
     metadata: createMetadataPolicy(content.properties.metadata, options.allowOwners === true),
-    sessions: announcements === undefined ? store : tellingEnds(store, announcements),
+    sessions: announcements === undefined ? store : tellingEnds(store, announcements, isCharged),
     usage: { tally, ledger, announcements },
     room,
     readiness,

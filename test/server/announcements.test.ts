@@ -1,7 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { createAnnouncements, type Announced } from '../../src/server/core/quota/announcements.ts';
+import {
+  createAnnouncements,
+  tellingEnds,
+  type Announced,
+} from '../../src/server/core/quota/announcements.ts';
 import { createTally } from '../../src/server/core/quota/session-tally.ts';
+import { createMemoryObjects } from '../../src/storage/objects/memory/memory-objects.ts';
+import { createDocumentSessions } from '../../src/storage/state/document-sessions.ts';
+import { createObjectState } from '../../src/storage/state/objects/object-state.ts';
 import { createMemoryHub } from '../support/memory-stores/memory-shared-memory.ts';
 import { recordOf } from '../suites/session-store.ts';
 
@@ -51,6 +58,18 @@ it('what a session has published is read before it counts as over', async () => 
     't coming',
     'room of t: 5',
   ]);
+});
+
+it('nobody reads what was charged because of sessions that nothing was charged for', async () => {
+  const hub = createMemoryHub();
+  const [one, other] = [openNode(hub), openNode(hub)];
+  const sessions = createDocumentSessions(createObjectState(createMemoryObjects()));
+  const telling = tellingEnds(sessions, one, ({ authorization }) => authorization !== undefined);
+  const record = recordOf('s', { leaseExpiresAtMs: HOUR_MS });
+  await telling.create(record);
+  expect(await telling.replace({ ...record, version: 2, state: 'aborted' })).toBe(true);
+  await other.tell(coming('t'));
+  expect(other.steps).toEqual([`${record.id} over`, `room of ${record.id}: 0`]);
 });
 
 it('of two requests that ask at once, the one that hears nothing new waits for what the other has heard', async () => {

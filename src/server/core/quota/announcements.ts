@@ -23,6 +23,8 @@ export interface Announced {
   readonly amounts: Partial<Amounts>;
   /** `withdrawn`: it was refused. `over`: it has ended, and its record says so. */
   readonly end?: 'withdrawn' | 'over' | undefined;
+  /** Of one that is over: false where the ledger has no bytes of it, so that nobody has to read that first. */
+  readonly isCharged?: boolean;
 }
 
 /** Tells and hears announcements. */
@@ -41,6 +43,7 @@ const Text = v.pipe(
     authorizations: v.pipe(v.array(v.string()), v.maxLength(2)),
     amounts: v.object({ bytes: amount, manifestBytes: amount, entries: amount }),
     end: v.exactOptional(v.picklist(['withdrawn', 'over'])),
+    isCharged: v.exactOptional(v.boolean()),
   }),
 );
 
@@ -71,7 +74,7 @@ export function createAnnouncements({ memory, tally, room, ledger }: Announcing)
         // The request before has checked and reserved by then: what stands behind it in the list must not count against it.
         await nextTurn();
         // What ended sessions published was charged before they ended: until that is known here they count as unfinished.
-        if (heard.some(({ end }) => end === 'over')) await ledger.refresh();
+        if (heard.some(({ end, isCharged }) => end === 'over' && isCharged !== false)) await ledger.refresh();
         for (const each of heard) takeIn(each);
       });
     },
@@ -88,13 +91,22 @@ export function announcementOf(
   return { session: id, principal, authorizations: ids, amounts, end };
 }
 
-/** The same sessions; that one has ended is told before its client learns of it. */
-export function tellingEnds(sessions: SessionStore, { tell }: Announcements): SessionStore {
+/**
+ * The same sessions; that one has ended is told before its client learns of it.
+ *
+ * @param isCharged whether the ledger may have bytes of a session
+ */
+export function tellingEnds(
+  sessions: SessionStore,
+  { tell }: Announcements,
+  isCharged: (record: SessionRecord) => boolean,
+): SessionStore {
   return {
     ...sessions,
     replace: async (next) => {
       const isReplaced = await sessions.replace(next);
-      if (isReplaced && isTerminal(next.state)) await tell(announcementOf(next, {}, 'over'));
+      if (isReplaced && isTerminal(next.state))
+        await tell({ ...announcementOf(next, {}, 'over'), isCharged: isCharged(next) });
       return isReplaced;
     },
   };
