@@ -59,8 +59,10 @@ export async function copyObjects(
     await noteIfMuch();
   }
   await noteVerified(to, options);
-  for (let at = 0; at < extras.length; at += REMOVE_BATCH)
+  for (let at = 0; at < extras.length; at += REMOVE_BATCH) {
+    signal.throwIfAborted();
     await to.remove(extras.slice(at, at + REMOVE_BATCH));
+  }
 }
 
 /** Everything that was put before now has been read back. */

@@ -125,6 +125,24 @@ test('content that a killed copy had put and not read back is read back by the n
   expect(await pictureOf(to)).toEqual(await pictureOf(from));
 });
 
+test('a copy that loses its store before it removes what the source has no more leaves that as it is', async () => {
+  const [from, to] = [createMemoryObjects(), createMemoryObjects()];
+  await to.put('s/old', Buffer.from('old'));
+  const lost = new AbortController();
+  let noted = 0;
+  const copying = copyObjects(from, to, {
+    verifiedUntilMs: 0,
+    onVerified: async () => {
+      noted += 1;
+      if (noted === 2) lost.abort(new Crash());
+    },
+    report: listen().report,
+    signal: lost.signal,
+  });
+  await expect(copying).rejects.toThrow(Crash);
+  expect(Object.keys(await pictureOf(to))).toEqual(['s/old']);
+});
+
 test('a store that gives other bytes back than it took ends the copy', async () => {
   const objects = createMemoryObjects();
   const forgetful: ObjectStore = {

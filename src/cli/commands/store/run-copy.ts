@@ -160,6 +160,7 @@ async function copy(
     await copyObjects(from.objects, to.objects, { verifiedUntilMs, onVerified, report, signal });
   } else {
     await copyTree(from.content, to.content, { report, signal });
+    signal.throwIfAborted();
     await copyDocuments(from.state, to.state);
     for await (const record of from.sessions.list()) if (!isTerminal(record.state)) lines.sessionLeft(record);
   }
