@@ -10,9 +10,11 @@ import { type DiskServer, startDiskServer } from '../support/servers.ts';
 import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 
 const MIB = 1024 * 1024;
-const NEW_BYTES = 16 * MIB;
-/** So slow that what half a second brings, the most that a killed receiver loses, is little of the whole, on a busy disk too. */
-const BYTES_PER_SECOND = MIB / 2;
+const NEW_BYTES = 32 * MIB;
+/** So slow that what half a second brings, the most that a killed receiver loses, is little of the whole. */
+const BYTES_PER_SECOND = MIB;
+/** So small that sync points come more often than that: a finished chunk leads to one. */
+const CHUNK_SIZE = '256K';
 const MOST = 1.05;
 
 type Side = 'client' | 'server';
@@ -45,7 +47,16 @@ async function openScene(
   });
   onTestFinished(() => proxy.close());
   const url = `http://127.0.0.1:${proxy.port}/file`;
-  const options = ['--chunk-size', '1M', '--parallel', '2', '--retry-for', '60s', '--compress', 'never'];
+  const options = [
+    '--chunk-size',
+    CHUNK_SIZE,
+    '--parallel',
+    '2',
+    '--retry-for',
+    '60s',
+    '--compress',
+    'never',
+  ];
   const command = [direction, '--json', ...options, ...(direction === 'push' ? [local, url] : [url, local])];
   const environment = { stateHome: temporaryDirectory(), token: server.token };
   const destination = direction === 'push' ? remote : local;
