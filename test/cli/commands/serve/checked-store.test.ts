@@ -16,7 +16,7 @@ async function openScene() {
   const kinds: string[] = [];
   const find = ({ kind }: { readonly kind: string }): void => void kinds.push(kind);
   const examine = () => checked.examinePublished!({ find, onProgress: () => undefined });
-  const isThere = async (): Promise<boolean> => (await objects.get(UNUSED)) !== undefined;
+  const isThere = async (): Promise<boolean> => (await objects.get(UNUSED, { to: 0 })) !== undefined;
   return { objects, checked, examine, kinds, isThere };
 }
 
