@@ -99,11 +99,3 @@ test('a read of a file that has become shorter ends early, so that its reader no
   };
   expect((await bytesOf(fd, findData)).byteLength).toBe(2 * MIB);
 });
-
-test('a file is read 256 KiB at a time, so that a reader who stands still holds little memory', async () => {
-  const { fd } = sparseFile([[0, SIZE]]);
-  for await (const piece of readData(fd, { from: 0, to: SIZE }, undefined)) {
-    expect(piece.byteLength).toBeLessThanOrEqual(256 * KIB);
-    expect(piece.buffer.byteLength).toBeLessThanOrEqual(256 * KIB);
-  }
-});
