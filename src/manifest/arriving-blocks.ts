@@ -1,4 +1,5 @@
 /** The blocks of a file whose records arrive bit by bit. */
+import { firstIndex } from '../base/first-index.ts';
 import { createIdTable } from './cut-index.ts';
 import { createCutListBuilder, type CutList } from './cut-list.ts';
 import { BLOCK_BYTES } from './gear2.ts';
@@ -68,20 +69,9 @@ export function createArrivingBlocks(idBytes: number, sizeBytes: number): Arrivi
     startOf: (index) => starts[index] ?? 0,
     blockAt: (place, hint) => {
       if (hint < blocks.count && starts[hint] === place) return hint;
-      const index = firstFrom(starts, blocks.count, place);
+      const index = firstIndex(blocks.count, (each) => starts[each]! >= place);
       return index < blocks.count && starts[index] === place ? index : -1;
     },
     sameAsLast: (own) => table.find(blocks, own, own.count - 1),
   };
-}
-
-/** The first of so many ascending values that is not below `value`. */
-function firstFrom(values: Float64Array, count: number, value: number): number {
-  let [low, high] = [0, count];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (values[middle]! < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -1,4 +1,5 @@
 /** Hard links of one tree: the first entry of a file carries its bytes, each further name of it is a `hardlink`. */
+import { firstIndex } from '../base/first-index.ts';
 import { comparePaths } from '../base/safe-path.ts';
 import type { Entry, Identity, ScannedEntry } from './entry.ts';
 import type { EntryList } from './entry-table.ts';
@@ -25,12 +26,6 @@ export function hardLink(path: string, first: string): Entry {
 
 /** The index of the entry with a path, among the first `before` of a list in canonical order; undefined for none. */
 export function indexOfPath(entries: EntryList, path: string, before = entries.length): number | undefined {
-  let low = 0;
-  let high = before;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (comparePaths(entries.pathOf(middle), path) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low < before && entries.pathOf(low) === path ? low : undefined;
+  const index = firstIndex(before, (each) => comparePaths(entries.pathOf(each), path) >= 0);
+  return index < before && entries.pathOf(index) === path ? index : undefined;
 }

@@ -1,4 +1,5 @@
 /** Looks into one version of the tree: finds paths, and goes through ranges of them in canonical order. */
+import { firstIndex } from '../../base/first-index.ts';
 import { comparePaths } from '../../base/safe-path.ts';
 import type { PageRef } from './branch-codec.ts';
 import type { PageReader } from './page-reader.ts';
@@ -36,7 +37,7 @@ export function openTree(pages: PageReader, root: PageRef | undefined): TreeRead
     let until: string | undefined;
     while (ref.level > 0) {
       const refs = await pages.branch(ref);
-      const index = Math.max(0, firstIndex(refs, ({ first }) => !isBefore(first)) - 1);
+      const index = Math.max(0, firstIndex(refs.length, (each) => !isBefore(refs[each]!.first)) - 1);
       until = refs[index + 1]?.first ?? until;
       ref = refs[index]!;
     }
@@ -47,7 +48,7 @@ export function openTree(pages: PageReader, root: PageRef | undefined): TreeRead
   async function* from(isBefore: IsBefore): AsyncGenerator<readonly TreeEntry[]> {
     let at = await leafAt(isBefore);
     while (at !== undefined) {
-      yield at.entries.slice(firstIndex(at.entries, ({ entry }) => !isBefore(entry.path)));
+      yield at.entries.slice(firstNotBefore(at.entries, isBefore));
       const { until } = at;
       at = until === undefined ? undefined : await leafAt((path) => comparePaths(path, until) <= 0);
     }
@@ -64,7 +65,7 @@ export function openTree(pages: PageReader, root: PageRef | undefined): TreeRead
     find: async (path) => {
       const isBefore: IsBefore = (each) => comparePaths(each, path) <= 0;
       const found = await leafAt(isBefore);
-      const index = found === undefined ? 0 : firstIndex(found.entries, ({ entry }) => !isBefore(entry.path));
+      const index = found === undefined ? 0 : firstNotBefore(found.entries, isBefore);
       const last = found?.entries[index - 1];
       return last?.entry.path === path ? last : undefined;
     },
@@ -88,14 +89,6 @@ async function firstOf(batches: AsyncIterable<readonly TreeEntry[]>): Promise<Tr
   return undefined;
 }
 
-/** The first index whose item is such; all behind it are, too. */
-function firstIndex<T>(items: readonly T[], isSuch: (item: T) => boolean): number {
-  let low = 0;
-  let high = items.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (isSuch(items[middle]!)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
+function firstNotBefore(entries: readonly TreeEntry[], isBefore: (path: string) => boolean): number {
+  return firstIndex(entries.length, (each) => !isBefore(entries[each]!.entry.path));
 }

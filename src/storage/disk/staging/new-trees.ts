@@ -4,6 +4,7 @@
  */
 import { DirectoryCursor } from '../../../base/directory-walk.ts';
 import type { Directory } from '../../../base/directory.ts';
+import { firstIndex } from '../../../base/first-index.ts';
 import type { EntryList } from '../../../manifest/entry-table.ts';
 import { splitPath } from '../tree/lookup.ts';
 import { treeName } from './staged-names.ts';
@@ -59,14 +60,8 @@ export class NewTrees {
 
   /** The tree that an entry is in. */
   of(entryIndex: number): NewTree | undefined {
-    let low = 0;
-    let high = this.#trees.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#trees[middle]!.end <= entryIndex) low = middle + 1;
-      else high = middle;
-    }
-    const tree = this.#trees[low];
+    const index = firstIndex(this.#trees.length, (each) => this.#trees[each]!.end > entryIndex);
+    const tree = this.#trees[index];
     return tree !== undefined && tree.first <= entryIndex ? tree : undefined;
   }
 
