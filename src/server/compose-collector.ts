@@ -1,14 +1,13 @@
 /** Composes the collector of a server and, where nodes share its stores, the election of the node that collects. */
 import type { Foundation } from './compose-foundation.ts';
 import { ALWAYS_ELECTED, createElection, type Election } from './core/election.ts';
+import { COLLECTOR } from './core/nodes/node-list.ts';
 import { followWallClock, noteLastSeen } from './core/sessions/clock-jump.ts';
 import { createCollecting, type Collecting } from './core/sessions/collecting.ts';
 import { startCollector, type Collector } from './core/sessions/collector.ts';
 import { createOrphanCollector } from './core/sessions/orphans.ts';
 import type { Publishers } from './core/sessions/publishers.ts';
 
-/** The key of the document that names the node that collects. */
-const COLLECTOR = 'l/collector';
 /** A lease lasts so many intervals: a node stays elected until its next run, even a late one. */
 const RUNS_OF_A_LEASE = 2.5;
 /** The shortest lease, for short intervals: a node that is busy for a moment stays elected. */

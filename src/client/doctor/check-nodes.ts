@@ -20,10 +20,7 @@ const SPREAD =
 /** Asks again and again who answers, over several connections. @throws CairnError */
 export async function checkNodes(server: Server, signal: AbortSignal): Promise<readonly Finding[]> {
   const answers: Answerer[] = [];
-  async function* turns(): AsyncGenerator<number> {
-    for (let turn = 0; turn < ASKED; turn += 1) yield turn;
-  }
-  await sideBySide(turns(), AT_A_TIME, async () => {
+  await sideBySide(Array(ASKED).keys(), AT_A_TIME, async () => {
     const who = await fetchWhoAmI(server, signal);
     if (who !== undefined) answers.push(who);
   });

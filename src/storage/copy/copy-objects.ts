@@ -3,12 +3,11 @@
  * where an earlier run was killed: content that is there is not copied again.
  */
 import { sideBySide } from '../../base/side-by-side.ts';
+import { CONTENT } from '../object-content/collect-objects.ts';
 import type { ObjectHead, ObjectStore } from '../objects/object-store.ts';
 import { copyObject, hasSameBytes } from './copy-object.ts';
 import type { CopyReport } from './copy-report.ts';
 
-/** Content and pages, which never change, under keys that are never used twice. */
-const CONTENT = 'c/';
 /** Leases, nodes and marks, which belong to one store. */
 const OF_THE_STORE = 'l/';
 const OBJECTS_AT_A_TIME = 16;
@@ -45,7 +44,7 @@ export async function copyObjects(
   const extras: string[] = [];
   for await (const pairs of batches(joined(from, to))) {
     signal.throwIfAborted();
-    await sideBySide(asIterable(pairs), OBJECTS_AT_A_TIME, async ({ ours, theirs }) => {
+    await sideBySide(pairs, OBJECTS_AT_A_TIME, async ({ ours, theirs }) => {
       if (ours === undefined) extras.push(theirs!.key);
       else if (await isThere(from, to, { ours, theirs })) report.wasThere(ours.sizeBytes);
       else {
@@ -100,6 +99,12 @@ async function isThere(from: ObjectStore, to: ObjectStore, { ours, theirs }: Pai
   return ours.key.startsWith(CONTENT) || hasSameBytes(from, to, ours);
 }
 
+/** Whether a store has nothing but what belongs to it alone. @throws CairnError storage codes */
+export async function isEmptyStore(store: ObjectStore): Promise<boolean> {
+  for await (const _ of copied(store)) return false;
+  return true;
+}
+
 /** All keys of both, in order. */
 async function* joined(from: ObjectStore, to: ObjectStore): AsyncGenerator<Pair> {
   const theirs = copied(to);
@@ -132,8 +137,4 @@ async function* batches(pairs: AsyncIterable<Pair>): AsyncGenerator<Pair[]> {
     batch = [];
   }
   if (batch.length > 0) yield batch;
-}
-
-async function* asIterable<T>(items: readonly T[]): AsyncGenerator<T> {
-  yield* items;
 }

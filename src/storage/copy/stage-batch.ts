@@ -84,7 +84,7 @@ async function copyChunks(
   return unreadable;
 }
 
-async function* missingChunks({ layout, staging }: StagedBatch): AsyncGenerator<number> {
+function* missingChunks({ layout, staging }: StagedBatch): Generator<number> {
   for (let chunk = 0; chunk < layout.chunkCount; chunk += 1) if (!staging.digests.has(chunk)) yield chunk;
 }
 
@@ -129,10 +129,8 @@ async function wrongChunks(
   createHasher: HasherFactory,
 ): Promise<number[]> {
   const wrong: number[] = [];
-  async function* chunks(): AsyncGenerator<number> {
-    for (let chunk = 0; chunk < layout.chunkCount; chunk += 1) yield chunk;
-  }
-  await sideBySide(chunks(), CHUNKS_AT_A_TIME, async (chunk) => {
+  const chunks = Array.from({ length: layout.chunkCount }, (_, chunk) => chunk);
+  await sideBySide(chunks, CHUNKS_AT_A_TIME, async (chunk) => {
     signal.throwIfAborted();
     const digest = staging.digests.get(chunk);
     if (digest === undefined || !(await chunkAgrees(staging.read(chunk), digest, createHasher)))

@@ -5,6 +5,7 @@ import { printable } from '../../../base/safe-path.ts';
 import { holdStore, type HeldStore } from '../../../server/core/nodes/hold-store.ts';
 import type { Finding } from '../../../server/core/check/findings.ts';
 import { refuseUnfinished } from '../../../storage/copy/copy-mark.ts';
+import { isEmptyStore } from '../../../storage/copy/copy-objects.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { StoreIncident } from '../../../storage/incident.ts';
 import { examineContent } from '../../../storage/object-content/examine-content.ts';
@@ -80,7 +81,7 @@ async function collect(content: Pick<ContentStore, 'collect'>, { signal }: HeldS
 
 /** A wrong prefix would look like a store in which everything is right. */
 async function refuseUnservedStore(objects: ObjectStore, shown: string): Promise<void> {
-  for await (const { key } of objects.list('')) if (!key.startsWith('l/')) return;
+  if (!(await isEmptyStore(objects))) return;
   const message = `there is nothing of a server in "${printable(shown)}"; give the same --store as to the servers`;
   throw new CairnError('config-invalid', message);
 }

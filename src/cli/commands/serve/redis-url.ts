@@ -1,19 +1,8 @@
 /** The URL of a Redis or Valkey. Pure. */
 import { CairnError } from '../../../base/errors.ts';
+import type { RedisPlace } from '../../../storage/state/redis/redis-link.ts';
 import type { OptionSource } from '../../options/option.ts';
 import { usage } from '../../options/usage.ts';
-
-/** What a URL says. */
-export interface RedisUrl {
-  readonly host: string;
-  readonly port: number;
-  readonly isTls: boolean;
-  readonly database: number;
-  readonly username: string | undefined;
-  readonly password: string | undefined;
-  /** The URL for people, without user and password. */
-  readonly shown: string;
-}
 
 const DEFAULT_PORT = 6379;
 /** By protocol, whether it is TLS. */
@@ -30,7 +19,7 @@ const EXAMPLE = '--redis redis://10.0.0.5:6379';
  *
  * @throws CairnError `usage`
  */
-export function parseRedisUrl(option: string, word: string, source: OptionSource): RedisUrl {
+export function parseRedisUrl(option: string, word: string, source: OptionSource): RedisPlace {
   // Before anything shows the word: it may hold a password.
   if (source === 'command line' && word.includes('@')) throw userOnCommandLine(option);
   // A password that is not percent-encoded may stand in any part of what is no URL then.
@@ -42,8 +31,8 @@ export function parseRedisUrl(option: string, word: string, source: OptionSource
     throw usage(`${option} takes redis://HOST[:PORT], or rediss:// with TLS, not ${shown}`, EXAMPLE);
   if (url.search !== '' || url.hash !== '')
     throw usage(`${option} takes no "?" and no "#", as in ${shown}`, EXAMPLE);
-  const [, database = '0'] = /^\/?([0-9]{0,4})$/.exec(url.pathname) ?? [];
-  if (!/^\/?[0-9]{0,4}$/.test(url.pathname))
+  const [, database] = /^\/?([0-9]{0,4})$/.exec(url.pathname) ?? [];
+  if (database === undefined)
     throw usage(`${option} takes the number of a database after its host, not ${shown}`, `${EXAMPLE}/2`);
   return {
     host: url.hostname.replace(/^\[(.*)\]$/, '$1'),

@@ -5,7 +5,7 @@ import { printable } from '../../../base/safe-path.ts';
 import type { SharedMemory } from '../../../storage/state/shared-memory.ts';
 import { readSecretFile } from '../../access/client-token.ts';
 import type { Environment } from '../../access/user-directories.ts';
-import type { RedisUrl } from './redis-url.ts';
+import type { RedisPlace } from '../../../storage/state/redis/redis-link.ts';
 
 const PASSWORD = 'CAIRN_REDIS_PASSWORD';
 const PASSWORD_FILE = 'CAIRN_REDIS_PASSWORD_FILE';
@@ -17,7 +17,7 @@ const PASSWORD_FILE = 'CAIRN_REDIS_PASSWORD_FILE';
  * @throws CairnError `config-invalid` for a password that cannot be read, or that it refuses
  */
 export async function openServedRedis(
-  url: RedisUrl,
+  url: RedisPlace,
   storeId: string,
   { env, log }: { readonly env: Environment; readonly log: Pick<Logger, 'info' | 'warn'> },
 ): Promise<SharedMemory> {

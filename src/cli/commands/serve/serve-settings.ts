@@ -6,7 +6,7 @@ import { printable } from '../../../base/safe-path.ts';
 import type { ServerLimits } from '../../../server/server-limits.ts';
 import { stateOf } from '../../access/served-directories.ts';
 import type { ListenAddress } from '../../options/addresses.ts';
-import type { RedisUrl } from './redis-url.ts';
+import type { RedisPlace } from '../../../storage/state/redis/redis-link.ts';
 import { storeAddressOf, type StoreAddress } from '../../options/store-address.ts';
 import { usage } from '../../options/usage.ts';
 import type { ServeValues } from './serve-command.ts';
@@ -42,7 +42,7 @@ export interface StoreSettings extends CommonSettings {
   /** Where this server keeps what is its own; undefined: in the state home of the user. */
   readonly state: string | undefined;
   /** Undefined: the servers of the store share nothing but that. */
-  readonly redis: RedisUrl | undefined;
+  readonly redis: RedisPlace | undefined;
 }
 
 interface CommonSettings extends Pick<ServeValues, Kept> {

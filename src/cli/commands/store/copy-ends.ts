@@ -5,6 +5,7 @@ import { storageError, systemCodeOf } from '../../../base/errors.ts';
 import { printable, RESERVED_NAME } from '../../../base/safe-path.ts';
 import { holdStore } from '../../../server/core/nodes/hold-store.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
+import { isEmptyStore } from '../../../storage/copy/copy-objects.ts';
 import { openLocalDisk } from '../../../storage/disk/local-disk.ts';
 import { createObjectContent } from '../../../storage/object-content/object-content.ts';
 import type { ObjectStore } from '../../../storage/objects/object-store.ts';
@@ -106,10 +107,7 @@ export async function openStoreEnd(address: StoreAddress, env: Environment): Pro
     state,
     sessions: createDocumentSessions(state),
     objects,
-    isEmpty: async () => {
-      for await (const { key } of objects.list('')) if (!key.startsWith('l/')) return false;
-      return true;
-    },
+    isEmpty: () => isEmptyStore(objects),
     signal: held.signal,
     close: () => held.release(),
   };

@@ -11,7 +11,7 @@ const NODES = 'l/nodes/';
 /** The document of the command that has the store for itself. */
 export const HELD = 'l/held';
 /** The lease of the node that collects, which nodes of older versions have, too. */
-const COLLECTOR = 'l/collector';
+export const COLLECTOR = 'l/collector';
 /** Documents of nodes that were killed so long ago are removed. */
 const OLD_AFTER_MS = 3_600_000;
 

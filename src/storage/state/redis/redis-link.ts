@@ -19,7 +19,7 @@ export interface RedisPlace {
   readonly database: number;
   readonly username: string | undefined;
   readonly password: string | undefined;
-  /** Its URL for people, without a password. */
+  /** Its URL for people, without user and password. */
   readonly shown: string;
 }
 
