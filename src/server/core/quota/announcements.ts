@@ -10,19 +10,11 @@ import { isTerminal } from '../../../session/state.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
 import type { SharedMemory } from '../../../storage/state/shared-memory.ts';
 import type { StagingRoom } from '../sessions/staging-room.ts';
-import type { Amounts, WritableTally } from './session-tally.ts';
+import { authorizationsOf, type Amounts, type ToldElsewhere, type WritableTally } from './session-tally.ts';
 import type { UsageLedger } from './usage-ledger.ts';
 
 /** What is told of one session. */
-export interface Announced {
-  readonly session: string;
-  readonly principal: string;
-  /** Ids of its authorization and, for a grant, of the one that issued it. */
-  readonly authorizations: readonly string[];
-  /** What is known by now; the rest is as it was told before. */
-  readonly amounts: Partial<Amounts>;
-  /** `withdrawn`: it was refused. `over`: it has ended, and its record says so. */
-  readonly end?: 'withdrawn' | 'over' | undefined;
+export interface Announced extends ToldElsewhere {
   /** Of one that is over: false where the ledger has no bytes of it, so that nobody has to read that first. */
   readonly isCharged?: boolean;
 }
@@ -83,12 +75,12 @@ export function createAnnouncements({ memory, tally, room, ledger }: Announcing)
 
 /** What is told of a session with a record. */
 export function announcementOf(
-  { id, principal, authorization }: Pick<SessionRecord, 'id' | 'principal' | 'authorization'>,
+  record: Pick<SessionRecord, 'id' | 'principal' | 'authorization'>,
   amounts: Partial<Amounts>,
   end?: Announced['end'],
 ): Announced {
-  const ids = [authorization?.id, authorization?.issuer?.id].filter((each) => each !== undefined);
-  return { session: id, principal, authorizations: ids, amounts, end };
+  const { id, principal } = record;
+  return { session: id, principal, authorizations: authorizationsOf(record), amounts, end };
 }
 
 /**

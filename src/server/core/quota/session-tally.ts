@@ -33,11 +33,14 @@ export interface SessionTally {
 }
 
 /** What another node tells of a session before its record does; see announcements.ts. */
-interface ToldElsewhere {
+export interface ToldElsewhere {
   readonly session: string;
   readonly principal: string;
+  /** Ids of its authorization and, for a grant, of the one that issued it. */
   readonly authorizations: readonly string[];
+  /** What is known by now; the rest is as it was told before. */
   readonly amounts: Partial<Amounts>;
+  /** `withdrawn`: it was refused. `over`: it has ended, and its record says so. */
   readonly end?: 'withdrawn' | 'over' | undefined;
 }
 
@@ -161,14 +164,18 @@ function amountsIn(pass: PassRecord): Amounts {
   return { bytes: (commit?.bytesTotal ?? bytesTotal) + linkBytes, manifestBytes, entries };
 }
 
+/** Ids of the authorization of a session and, for a grant, of the one that issued it. */
+export function authorizationsOf({ authorization }: Pick<SessionRecord, 'authorization'>): string[] {
+  return [authorization?.id, authorization?.issuer?.id].filter((id) => id !== undefined);
+}
+
 function rowOf(record: SessionRecord): Row {
-  const { version, principal, state, authorization, leaseExpiresAtMs } = record;
+  const { version, principal, state, leaseExpiresAtMs } = record;
   const isOver = isTerminal(state);
-  const ids = [authorization?.id, authorization?.issuer?.id].filter((id) => id !== undefined);
   return {
     version,
     isOver,
-    keys: isOver ? [] : keysOf(principal, ids),
+    keys: isOver ? [] : keysOf(principal, authorizationsOf(record)),
     amounts: amountsIn(record.pass),
     leaseExpiresAtMs,
   };
