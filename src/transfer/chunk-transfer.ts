@@ -43,25 +43,24 @@ export async function* sendChunk(
     return skip === 0 ? bytes : bytes.subarray(skip);
   };
   const batch = createSegmentBatch(readNow);
+  const batched = function* (): Generator<Uint8Array> {
+    const bytes = wanted(batch.take());
+    if (bytes.byteLength > 0) yield bytes;
+  };
   // A chunk may have ten thousand tiny files, whose reads wait for a slow disk each.
   const breathe = createBreather();
   for (const segment of segments) {
     const pause = breathe();
     if (pause !== undefined) await pause;
-    if (batch.isFullFor(segment)) {
-      const bytes = wanted(batch.take());
-      if (bytes.byteLength > 0) yield bytes;
-    }
+    if (batch.isFullFor(segment)) yield* batched();
     if (batch.add(segment)) continue;
-    const before = wanted(batch.take());
-    if (before.byteLength > 0) yield before;
+    yield* batched();
     for await (const piece of read(segment)) {
       const bytes = wanted(piece);
       if (bytes.byteLength > 0) yield bytes;
     }
   }
-  const rest = wanted(batch.take());
-  if (rest.byteLength > 0) yield rest;
+  yield* batched();
   const digest = hasher.digest();
   onDigest(digest);
   yield digest;
