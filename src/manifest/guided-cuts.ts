@@ -7,7 +7,7 @@ import type { CutsMaking } from './file-cuts-maker.ts';
 import { BLOCK_BYTES } from './gear2.ts';
 import type { Cuts } from './kept-cuts-format.ts';
 
-/** A file of which the first blocks are cut. */
+/** Cuts one file, block by block. */
 interface GuidedMaker {
   /** The bytes that are cut. */
   cutBytes(): number;

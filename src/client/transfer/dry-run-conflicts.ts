@@ -36,7 +36,7 @@ export interface ReplacingWishes {
 export interface Conflicts {
   /** The entries of the manifest that would be left out, by index. */
   readonly leftOut: ReadonlyMap<number, ErrorCode>;
-  /** Those of which that cannot be told. */
+  /** The entries, by index, that may or may not be left out: this side cannot know. */
   readonly unknown: ReadonlySet<number>;
   /** What would go together with the directory that it is in. */
   readonly gone: readonly Below[];
